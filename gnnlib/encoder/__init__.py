@@ -1,0 +1,1 @@
+"""The one graph encoder that all heads share."""

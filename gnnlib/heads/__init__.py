@@ -1,0 +1,1 @@
+"""One sub-package per application; they share the encoder and never import each other."""

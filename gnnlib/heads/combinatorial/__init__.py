@@ -1,0 +1,1 @@
+"""Combinatorial optimisation on graphs: one sub-package per problem."""

@@ -1,0 +1,1 @@
+"""Search procedures that know callables and never heads."""

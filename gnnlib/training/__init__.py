@@ -1,0 +1,1 @@
+"""Training loops: supervised `fit`, policy gradients, checkpoints, data-parallel runs."""
