@@ -40,7 +40,7 @@ test: lint
 	$(BIN)/python -m pytest
 
 notebooks: $(VENV)/.installed-dev
-	$(BIN)/python -m jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+	$(BIN)/python -m pytest --nbmake --overwrite --nbmake-timeout=300 notebooks
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest tests/docs gnnlib

@@ -8,9 +8,7 @@ import logging
 
 import lazy_loader as _lazy
 
-from gnnlib._version import __version__
 
 __getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
-__all__ += ["__version__"]
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())

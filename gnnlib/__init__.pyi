@@ -1,4 +1,4 @@
-from gnnlib._version import __version__ as __version__
+from ._version import __version__ as __version__
 from .errors import (
     FileFormatError as FileFormatError,
     GnnlibError as GnnlibError,
