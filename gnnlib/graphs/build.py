@@ -1,0 +1,128 @@
+"""Build graphs from points: nearest neighbours, radius, Delaunay, complete, line graphs.
+
+Everything here is numpy and scipy: torch tensors are accepted, torch itself is not imported.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from gnnlib.graphs.points import as_count, as_points
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gnnlib.typing import ArrayLike, FloatArray, IntArray
+
+__all__ = ["knn_neighbours"]
+
+_QUERY_CELLS = 4_000_000
+"""Rows times columns of one tree query: bounds the memory that ties can cost."""
+
+
+def knn_neighbours(points: ArrayLike | Tensor, k: int) -> tuple[IntArray, FloatArray]:
+    """Find the `k` nearest other points of every point (Euclidean).
+
+    Parameters
+    ----------
+    points : array or tensor [N, D], D >= 1
+        Coordinates; duplicates are fine.
+    k : int >= 1
+        Number of neighbours; N - 1 are returned when there are fewer others.
+
+    Returns
+    -------
+    neighbours : int64 array [N, min(k, N - 1)]
+        Nearest first; equal distances in order of index. A point is never its own neighbour, a coincident one can be.
+    distances : float64 array [N, min(k, N - 1)]
+        In the units of `points`.
+
+    Raises
+    ------
+    InputError
+        If `points` has a wrong shape or non-finite values, or `k` is not a positive integer.
+
+    Notes
+    -----
+    A k-d tree [1]_: O(N log N) for points that are not tied in bulk. Ties across the k-th place (grids) are resolved by
+    wider queries of the affected rows only, so the answer does not depend on the tree.
+
+    References
+    ----------
+    .. [1] J. H. Friedman, J. L. Bentley and R. A. Finkel (1977), An algorithm for finding best matches in logarithmic
+       expected time, ACM TOMS 3(3), section 3.
+
+    Examples
+    --------
+    >>> neighbours, distances = knn_neighbours([[0, 0], [1, 0], [3, 0]], k=1)
+    >>> neighbours.ravel(), distances.ravel()
+    (array([1, 0, 1]), array([1., 1., 2.]))
+    """
+    coords = as_points(points)
+    k = as_count(k, "k")
+    num = coords.shape[0]
+    k = max(min(k, num - 1), 0)
+    neighbours = np.empty((num, k), dtype=np.int64)
+    distances = np.zeros((num, k), dtype=np.float64)
+    if k == 0:
+        return neighbours, distances
+    piles = _rank_in_pile(coords)
+    kept = np.flatnonzero(piles <= k)  # later members of a pile can be nobody's neighbour, and would slow the tree
+    tree = cKDTree(coords[kept])
+    pending = tree.indices  # queries in the tree's own order find its nodes in cache
+    width = min(k + 2, kept.size)  # the point itself, and one more than asked: a tie across the k-th place shows
+    while pending.size:
+        step = max(1, _QUERY_CELLS // width)
+        ties = []
+        for i in range(0, pending.size, step):
+            rows, near, far, tied = _query(tree, pending[i : i + step], width, k)
+            neighbours[kept[rows]], distances[kept[rows]] = kept[near], far
+            ties.append(tied)
+        pending = np.concatenate(ties)
+        width = min(2 * width, kept.size)
+    if kept.size < num:
+        _fill_piles(coords, piles, neighbours)
+    return neighbours, distances
+
+
+def _rank_in_pile(coords: FloatArray) -> IntArray:
+    """Return each point's rank, by index, among the points at its very place: 0 for all where there are no duplicates."""
+    rank = np.zeros(coords.shape[0], dtype=np.int64)
+    first = np.sort(coords[:, 0])
+    if not (first[1:] == first[:-1]).any():
+        return rank
+    order = np.lexsort(coords.T)  # stable: members of a pile stay in order of index
+    ordered = coords[order]
+    opens = np.r_[True, (ordered[1:] != ordered[:-1]).any(axis=1)]
+    place = np.arange(order.size)
+    rank[order] = place - np.maximum.accumulate(np.where(opens, place, 0))
+    return rank
+
+
+def _fill_piles(coords: FloatArray, piles: IntArray, neighbours: IntArray) -> None:
+    """Give each point with `k` earlier coincident points those of lowest index; distances stay 0."""
+    k = neighbours.shape[1]
+    order = np.lexsort(coords.T)
+    late = np.flatnonzero(piles[order] > k)
+    start = late - piles[order[late]]
+    neighbours[order[late]] = order[start[:, None] + np.arange(k)]
+
+
+def _query(tree: cKDTree, rows: IntArray, width: int, k: int) -> tuple[IntArray, IntArray, FloatArray, IntArray]:
+    """Query `width` points around each of `rows`; return the decided rows, their answer, and the undecided rows.
+
+    A row is undecided when a tie crosses its k-th place and reaches past the width.
+    """
+    far, near = (np.asarray(part) for part in tree.query(tree.data[rows], k=width))
+    near = near.astype(np.int64, copy=False)
+    others = near != rows[:, None]  # each row holds its own point once, because no pile is wider than `width`
+    near = near[others].reshape(-1, width - 1)
+    far = far[others].reshape(-1, width - 1)
+    decided = np.ones(rows.size, dtype=bool) if width == tree.n else far[:, k - 1] < far[:, -1]
+    tied = np.flatnonzero((far[:, 1:] == far[:, :-1]).any(axis=1))
+    order = np.lexsort((near[tied], far[tied]))
+    near[tied] = np.take_along_axis(near[tied], order, axis=1)
+    return rows[decided], near[decided, :k], far[decided, :k], rows[~decided]
