@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, Self, runtime_checkable
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 from gnnlib.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 __all__ = ["GraphLike", "GraphSpec", "GraphTensors"]
 
@@ -132,4 +133,6 @@ class GraphTensors:
         x, edge_index = move(self.x), move(self.edge_index)
         if x is None or edge_index is None:
             raise InputError("a graph needs both `x` and `edge_index`")
-        return type(self)(x, edge_index, *(move(t) for t in (self.edge_attr, self.node_type, self.edge_type, self.batch)))
+        return type(self)(
+            x, edge_index, *(move(t) for t in (self.edge_attr, self.node_type, self.edge_type, self.batch))
+        )
