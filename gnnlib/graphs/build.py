@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.spatial import cKDTree
 
+from gnnlib.errors import InputError
 from gnnlib.graphs.points import as_count, as_points
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from gnnlib.typing import ArrayLike, FloatArray, IntArray
 
-__all__ = ["knn_neighbours"]
+__all__ = ["knn_neighbours", "quadrant_neighbours"]
 
 _QUERY_CELLS = 100_000
 """Rows times columns of one tree query: small enough for the cache, and bounds the memory that ties can cost."""
@@ -86,6 +87,59 @@ def knn_neighbours(points: ArrayLike | Tensor, k: int) -> tuple[IntArray, FloatA
     if kept.size < num:
         _fill_piles(coords, piles, neighbours)
     return neighbours, distances
+
+
+def quadrant_neighbours(points: ArrayLike | Tensor, per_quadrant: int, k: int) -> IntArray:
+    """Find `k` neighbours of every point that lie on all its sides.
+
+    The `per_quadrant` nearest points of each quadrant (octant in space) are united with the nearest points of all, so
+    that a city at the rim of a cluster keeps edges that lead out of it [1]_.
+
+    Parameters
+    ----------
+    points : array or tensor [N, D], 1 <= D <= 3
+        Coordinates; coincident points count to the first quadrant.
+    per_quadrant : int >= 1
+        Points per quadrant; fewer where a quadrant holds fewer.
+    k : int
+        Number of neighbours, at least ``per_quadrant * 2**D``; N - 1 are returned when there are fewer others.
+
+    Returns
+    -------
+    int64 array [N, min(k, N - 1)]
+        Nearest first; equal distances in order of index.
+
+    Raises
+    ------
+    InputError
+        If `points` is malformed or has more than three dimensions, or `k` has no room for the quadrant neighbours.
+
+    References
+    ----------
+    .. [1] D. S. Johnson and L. A. McGeoch (1997), The traveling salesman problem: a case study in local optimization,
+       section 3.2 (quadrant neighbour lists).
+
+    Examples
+    --------
+    >>> points = [[0, 0], [1, 0], [2, 0], [3, 0], [4, 0], [-5, 0], [0, -5], [0, 5]]
+    >>> [sorted(row) for row in quadrant_neighbours(points, per_quadrant=1, k=4)[:1].tolist()]
+    [[1, 5, 6, 7]]
+    """
+    from gnnlib.graphs import orthants  # here, so that only those who need it load the compiler
+
+    coords = as_points(points)
+    per_quadrant, k = as_count(per_quadrant, "per_quadrant"), as_count(k, "k")
+    num, dim = coords.shape
+    if dim > 3:
+        raise InputError(f"quadrant neighbours need points of 1 to 3 dimensions, found shape {[num, dim]}")
+    if k < min(per_quadrant * 2**dim, num - 1):
+        raise InputError(f"`k` must be at least per_quadrant * 2**D = {per_quadrant * 2**dim}, found {k}")
+    k = min(k, max(num - 1, 0))
+    nearest, distances = knn_neighbours(coords, max(k, (per_quadrant + 3) * 2**dim))  # fills nearly every quadrant
+    if k == max(num - 1, 0):
+        return nearest
+    boxes = orthants.box_tree(coords, cKDTree(coords).indices.astype(np.int64))
+    return orthants.unite_orthants(coords, nearest, distances, boxes, orthants.orthants_of(dim), per_quadrant, k)
 
 
 def _rank_in_pile(coords: FloatArray) -> IntArray:
