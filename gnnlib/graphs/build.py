@@ -11,6 +11,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from gnnlib.errors import InputError
+from gnnlib.graphs.delaunay import delaunay_graph
+from gnnlib.graphs.edges import LineGraph, complete_graph, line_graph, sorted_edges
 from gnnlib.graphs.points import as_count, as_points
 
 if TYPE_CHECKING:
@@ -18,7 +20,16 @@ if TYPE_CHECKING:
 
     from gnnlib.typing import ArrayLike, FloatArray, IntArray
 
-__all__ = ["knn_neighbours", "quadrant_neighbours"]
+__all__ = [
+    "LineGraph",
+    "complete_graph",
+    "delaunay_graph",
+    "knn_graph",
+    "knn_neighbours",
+    "line_graph",
+    "quadrant_neighbours",
+    "radius_graph",
+]
 
 _QUERY_CELLS = 100_000
 """Rows times columns of one tree query: small enough for the cache, and bounds the memory that ties can cost."""
@@ -140,6 +151,95 @@ def quadrant_neighbours(points: ArrayLike | Tensor, per_quadrant: int, k: int) -
         return nearest
     boxes = orthants.box_tree(coords, cKDTree(coords).indices.astype(np.int64))
     return orthants.unite_orthants(coords, nearest, distances, boxes, orthants.orthants_of(dim), per_quadrant, k)
+
+
+def knn_graph(points: ArrayLike | Tensor, k: int, *, symmetric: bool = True, quadrants: bool | int = False) -> IntArray:
+    """Join every point to its `k` nearest neighbours.
+
+    Parameters
+    ----------
+    points : array or tensor [N, D]
+        Coordinates.
+    k : int >= 1
+        Number of neighbours; all others where there are fewer.
+    symmetric : bool, default True
+        Add the reverse of every edge; otherwise each point receives from exactly its neighbours.
+    quadrants : bool or int, default False
+        Points that each quadrant must contribute if it holds them (see `quadrant_neighbours`); True means
+        ``k // 2**D``.
+
+    Returns
+    -------
+    int64 array [2, E]
+        Row 0 sends, row 1 receives; no loops, no repeats, sorted by receiver, then sender.
+
+    Raises
+    ------
+    InputError
+        If `points` is malformed, `k` is not a positive integer or has no room for the quadrants.
+
+    Examples
+    --------
+    >>> knn_graph([[0, 0], [1, 0], [3, 0]], k=1, symmetric=False)
+    array([[1, 0, 1],
+           [0, 1, 2]])
+    >>> knn_graph([[0, 0], [1, 0], [3, 0]], k=1)
+    array([[1, 0, 2, 1],
+           [0, 1, 1, 2]])
+    """
+    coords = as_points(points)
+    if quadrants is False:
+        neighbours, _ = knn_neighbours(coords, k)
+    else:
+        per_quadrant = as_count(k, "k") // 2 ** coords.shape[1] if quadrants is True else quadrants
+        neighbours = quadrant_neighbours(coords, per_quadrant, k)
+    num, width = neighbours.shape
+    return sorted_edges(neighbours.ravel(), np.repeat(np.arange(num), width), num, symmetric=symmetric)
+
+
+def radius_graph(points: ArrayLike | Tensor, radius: float, *, max_neighbours: int | None = None) -> IntArray:
+    """Join all points that are at most `radius` apart.
+
+    Parameters
+    ----------
+    points : array or tensor [N, D]
+        Coordinates.
+    radius : float >= 0
+        Largest distance, in the units of `points`; 0 joins coincident points only.
+    max_neighbours : int >= 1, optional
+        Each point receives from at most this many, the nearest ones (equal distances in order of index); the graph is
+        then not symmetric in general. Bounds the memory where points are dense.
+
+    Returns
+    -------
+    int64 array [2, E]
+        Row 0 sends, row 1 receives; no loops, sorted by receiver, then sender.
+
+    Raises
+    ------
+    InputError
+        If `points` is malformed, `radius` is negative or not finite, or `max_neighbours` is not a positive integer.
+
+    Examples
+    --------
+    >>> radius_graph([[0, 0], [1, 0], [3, 0]], radius=1.5)
+    array([[1, 0],
+           [0, 1]])
+    """
+    coords = as_points(points)
+    if isinstance(radius, bool) or not isinstance(radius, (int, float, np.number)) or not 0 <= radius < np.inf:
+        raise InputError(f"`radius` must be a finite number >= 0, found {radius!r}")
+    num = coords.shape[0]
+    if max_neighbours is not None:
+        neighbours, distances = knn_neighbours(coords, as_count(max_neighbours, "max_neighbours"))
+        receiver, place = np.nonzero(distances <= radius)
+        return sorted_edges(neighbours[receiver, place], receiver, num)
+    if num == 0:
+        return np.empty((2, 0), dtype=np.int64)
+    reach = float(radius) * (1 + 1e-12)  # the tree compares squares; the exact rule is applied below
+    pairs = cKDTree(coords).query_pairs(reach, output_type="ndarray").astype(np.int64)
+    a, b = pairs[np.sqrt(((coords[pairs[:, 0]] - coords[pairs[:, 1]]) ** 2).sum(axis=1)) <= radius].T
+    return sorted_edges(a, b, num, symmetric=True)
 
 
 def _rank_in_pile(coords: FloatArray) -> IntArray:
