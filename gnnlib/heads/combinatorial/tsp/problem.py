@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from gnnlib.data.instances import Instance
 from gnnlib.errors import InfeasibleError, InputError
 from gnnlib.heads.combinatorial.kernels.distance import DISTANCE_KINDS, DistanceData
 from gnnlib.heads.combinatorial.tsp import checks, convert
@@ -331,7 +332,7 @@ def as_tsp(x: Any) -> TSP:
 
     Parameters
     ----------
-    x : TSP, path, networkx graph, or array-like (numpy, torch, pandas, nested lists)
+    x : TSP, path, networkx graph, `gnnlib.data.Instance`, or array-like (numpy, torch, pandas, nested lists)
         A path is read as a TSPLIB file. An array [N, 2] or [N, 3] holds points of the plane or of space (metric
         "EUCLIDEAN"), an array [N, N] distances. Where the shape allows both, [2, 2] and [3, 3], an array that could
         be a symmetric distance matrix (zero diagonal, no negative entry, symmetric) is one, and any other holds
@@ -353,6 +354,8 @@ def as_tsp(x: Any) -> TSP:
         return x
     if isinstance(x, (str, os.PathLike)):
         return TSP.from_file(x)
+    if isinstance(x, Instance):
+        return TSP(x.coords, metric=x.metric, name=x.name, comment=x.comment, node_names=x.labels)
     if convert.is_networkx(x):
         return TSP.from_networkx(x)
     array = checks.as_float_array("x", x)
