@@ -65,7 +65,7 @@ def knn_neighbours(points: ArrayLike | Tensor, k: int) -> tuple[IntArray, FloatA
     References
     ----------
     .. [1] J. H. Friedman, J. L. Bentley and R. A. Finkel (1977), An algorithm for finding best matches in logarithmic
-       expected time, ACM TOMS 3(3), section 3.
+       expected time, ACM TOMS 3(3).
 
     Examples
     --------
@@ -128,7 +128,7 @@ def quadrant_neighbours(points: ArrayLike | Tensor, per_quadrant: int, k: int) -
     References
     ----------
     .. [1] D. S. Johnson and L. A. McGeoch (1997), The traveling salesman problem: a case study in local optimization,
-       section 3.2 (quadrant neighbour lists).
+       in Local Search in Combinatorial Optimization, Wiley, on quadrant neighbour lists.
 
     Examples
     --------

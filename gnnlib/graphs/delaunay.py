@@ -52,7 +52,7 @@ def delaunay_graph(points: ArrayLike | Tensor) -> IntArray:
 
     References
     ----------
-    .. [1] F. P. Preparata and M. I. Shamos (1985), Computational Geometry, section 5.5 and theorem 6.1.
+    .. [1] F. P. Preparata and M. I. Shamos (1985), Computational Geometry, Springer, chapters 5 and 6.
     .. [2] C. B. Barber, D. P. Dobkin and H. Huhdanpaa (1996), The Quickhull algorithm for convex hulls, ACM TOMS 22(4).
 
     Examples

@@ -122,7 +122,7 @@ def line_graph(edge_index: ArrayLike | Tensor, num_nodes: int, *, directed: bool
 
     References
     ----------
-    .. [1] F. Harary and R. Z. Norman (1960), Some properties of line digraphs, Rend. Circ. Mat. Palermo 9, section 2.
+    .. [1] F. Harary and R. Z. Norman (1960), Some properties of line digraphs, Rend. Circ. Mat. Palermo 9.
 
     Examples
     --------

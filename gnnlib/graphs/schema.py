@@ -65,8 +65,13 @@ class GraphLike(Protocol):
     ``edge_attr``, ``node_type``, ``edge_type`` and ``batch`` may be absent or None.
     """
 
-    x: Tensor | None
-    edge_index: Tensor
+    @property
+    def x(self) -> Tensor | None:
+        """Continuous node features [N, node_dim]."""
+
+    @property
+    def edge_index(self) -> Tensor:
+        """Senders and receivers [2, E]."""
 
 
 @dataclass
