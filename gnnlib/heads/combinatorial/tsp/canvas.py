@@ -1,7 +1,6 @@
 """Where the cities of a TSP lie on paper: the plane, space, or a map of the globe.
 
-`Canvas` knows the place of each city on its axes and draws edges, dots and names there; `gnnlib...tsp.plotting` says
-what to draw.
+`Canvas` knows the place of each city on its axes and draws edges, dots and names there; `plotting` decides which.
 """
 
 from __future__ import annotations

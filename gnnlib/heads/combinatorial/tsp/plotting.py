@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -56,7 +56,7 @@ def plot_tour(obj: TSP | TourResult, *, ax: Axes | None = None) -> Axes:
     >>> from gnnlib.heads.combinatorial.tsp.problem import TSP
     >>> ax = plot_tour(TSP.from_coords([[0, 0], [0, 3], [4, 3], [4, 0]], name="box"))
     >>> ax.get_title(loc="left")
-    'box: 4 cities'
+    'box'
     """
     with styled():
         problem = obj.problem if isinstance(obj, TourResult) else obj
@@ -71,7 +71,7 @@ def plot_tour(obj: TSP | TourResult, *, ax: Axes | None = None) -> Axes:
             canvas.edges(fixed[:, 0], fixed[:, 1], color=COLOURS["truth"], linewidths=2.6, zorder=3)
         canvas.cities()
         canvas.names()
-        canvas.axes.set_title(_title(obj, problem, canvas))
+        _set_titles(canvas.axes, problem.name or "instance", _tour_details(obj, problem, canvas))
         return canvas.axes
 
 
@@ -121,9 +121,12 @@ def plot_edge_scores(
         thickness = _line_width(problem.num_cities) * (0.35 + 1.15 * share)
         drawn = canvas.edges(tails, heads, linewidths=thickness, array=values, cmap=SEQUENTIAL, zorder=2)
         canvas.cities()
-        bar = canvas.axes.figure.colorbar(drawn, ax=canvas.axes, shrink=0.7, pad=0.02, label="score of the edge")
+        bar = canvas.axes.figure.colorbar(
+            drawn, ax=canvas.axes, shrink=0.55, pad=0.02, aspect=30, label="score of the edge"
+        )
         bar.outline.set_visible(False)
-        canvas.axes.set_title(f"{problem.name or 'instance'}: {values.size:,} candidate edges")
+        details = f"{problem.num_cities:,} cities, {values.size:,} candidate edges"
+        _set_titles(canvas.axes, problem.name or "instance", details)
         return canvas.axes
 
 
@@ -171,12 +174,9 @@ def plot_trace(obj: TourResult | Mapping[str, TourResult], *, ax: Axes | None = 
             ax.plot(seconds[-1], lengths[-1], "o", markersize=4, color=colour, zorder=3)
         bound = max(result.lower_bound for result in results.values())
         _draw_bound(ax, bound, results)
-        ax.set_xscale("log")
-        ax.grid(visible=True, axis="both")
-        ax.set_xlabel("seconds")
-        ax.set_ylabel("tour length")
-        first = next(iter(results.values()))
-        ax.set_title(f"{first.problem.name or 'instance'}: tour length and proved bound over time")
+        _format_trace_axes(ax, results)
+        first = next(iter(results.values())).problem
+        _set_titles(ax, first.name or "instance", f"{first.num_cities:,} cities, tour length over time")
         if len(results) > 1:
             ax.legend()
         return ax
@@ -187,15 +187,15 @@ def _cycle(count: int) -> list[str]:
 
 
 def _draw_bound(ax: Axes, bound: float, results: Mapping[str, TourResult]) -> None:
-    best = min(results.values(), key=lambda result: result.length)
+    best = min(result.length for result in results.values())
+    top = max(float(result.trace[:, 1].max()) for result in results.values())
     if not math.isfinite(bound):
         return
     ax.axhline(bound, color=COLOURS["bound"], linestyle=(0, (5, 2)), linewidth=1.4, zorder=2)
-    ax.axhspan(bound, best.length, color=COLOURS["doubt"], alpha=0.15, linewidth=0, zorder=1)
-    gap = 100.0 * (best.length - bound) / bound if bound > 0.0 else math.inf
-    text = "lower bound (proved), " + (f"{gap:.2f} % below the tour" if gap > 0.0 else "which the tour meets")
+    ax.axhspan(bound, best, color=COLOURS["doubt"], alpha=0.15, linewidth=0, zorder=1)
+    gap = 100.0 * (best - bound) / bound if bound > 0.0 else math.inf
     ax.annotate(
-        text,
+        "proved lower bound, " + (f"{gap:.2f} % below the tour" if gap > 0.0 else "which the tour meets"),
         (0.015, bound),
         xycoords=ax.get_yaxis_transform(),
         xytext=(0, -4),
@@ -204,25 +204,54 @@ def _draw_bound(ax: Axes, bound: float, results: Mapping[str, TourResult]) -> No
         fontsize=8.5,
         color=COLOURS["bound"],
     )
-    top = max(float(result.trace[:, 1].max()) for result in results.values())
     room = max(top - bound, 1e-9 * abs(bound), 1e-300)
     ax.set_ylim(bound - 0.16 * room, top + 0.05 * room)
+    if bound > 0.0:
+
+        def to_percent(length: Any) -> Any:
+            return 100.0 * (np.asarray(length) / bound - 1.0)
+
+        def to_length(percent: Any) -> Any:
+            return bound * (1.0 + np.asarray(percent) / 100.0)
+
+        percent = ax.secondary_yaxis("right", functions=(to_percent, to_length))
+        percent.set_ylabel("per cent above the bound")
 
 
-def _title(obj: TSP | TourResult, problem: TSP, canvas: Canvas) -> str:
-    title = f"{problem.name or 'instance'}: {problem.num_cities:,} cities"
+def _format_trace_axes(ax: Axes, results: Mapping[str, TourResult]) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, StrMethodFormatter
+
+    ax.set_xscale("log")
+    low, high = ax.get_xlim()
+    plain = FuncFormatter(lambda value, _: f"{value:g}")
+    ax.xaxis.set_major_formatter(plain)
+    ax.xaxis.set_minor_formatter(NullFormatter() if high > 10.0 * low else plain)
+    if all(result.problem.is_integral for result in results.values()):
+        ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        ax.yaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 2.5, 5, 10], integer=True))
+    ax.grid(visible=True, axis="both")
+    ax.set_xlabel("seconds")
+    ax.set_ylabel("tour length")
+
+
+def _set_titles(ax: Axes, title: str, details: str) -> None:
+    ax.set_title(title, pad=20 + 12 * details.count("\n"))
+    ax.annotate(details, (0.0, 1.0), xycoords="axes fraction", xytext=(0, 6), textcoords="offset points", fontsize=9)
+
+
+def _tour_details(obj: TSP | TourResult, problem: TSP, canvas: Canvas) -> str:
+    parts = [f"{problem.num_cities:,} cities"]
     if isinstance(obj, TourResult):
-        length = f"{obj.length:,.0f}" if problem.is_integral else f"{obj.length:,.4g}"
-        title += f", length {length}"
+        parts.append("length " + (f"{obj.length:,.0f}" if problem.is_integral else f"{obj.length:,.6g}"))
         if obj.is_optimal:
-            title += ", optimal"
+            parts.append("optimal")
         elif math.isfinite(obj.gap):
-            title += f", at most {100.0 * obj.gap:.2f} % too long"
-    return title + (" (placed by multidimensional scaling)" if canvas.is_embedding else "")
+            parts.append(f"proved to be within {100.0 * obj.gap:.2f} % of the optimum")
+    return ", ".join(parts) + ("\nplaced by multidimensional scaling" if canvas.is_embedding else "")
 
 
 def _line_width(count: int) -> float:
-    return float(np.clip(9.0 / math.sqrt(max(count, 1)), 0.45, 1.6))
+    return float(np.clip(13.0 / math.sqrt(max(count, 1)), 0.45, 1.6))
 
 
 def _scored_edges(count: int, neighbours: ArrayLike, scores: ArrayLike) -> tuple[IntArray, IntArray, FloatArray]:
