@@ -6,11 +6,12 @@ The rules and constants of the TSPLIB types are those of G. Reinelt, *TSPLIB 95*
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numba as nb
 
-from gnnlib.typing import FloatArray
+if TYPE_CHECKING:
+    from gnnlib.typing import FloatArray
 
 __all__ = ["DISTANCE_KINDS", "DistanceData", "distance"]
 

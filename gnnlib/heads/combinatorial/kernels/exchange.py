@@ -1,0 +1,362 @@
+"""The Lin-Kernighan move, compiled: a sequential k-opt exchange found depth first.
+
+Remove ``(t0, t1)``, add ``(t1, t2)``, remove ``(t2, t3)``, ... and close with ``(t_{2k-1}, t0)``. Only partial exchanges
+with a positive gain are followed (the gain criterion of S. Lin & B. Kernighan 1973, section 2), and the added edges
+come from candidate lists. An exchange need not be a sequence of flips: infeasible intermediate stages are allowed, and
+a closing exchange is accepted when it leaves one cycle (K. Helsgaun 2000, section 4.3; 2009, section 3).
+
+The tour is an array. All segments but the longest one form one window of consecutive positions, so that an exchange is
+applied by rewriting that window.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numba as nb
+import numpy as np
+
+from gnnlib.heads.combinatorial.kernels.distance import DistanceData, distance
+from gnnlib.heads.combinatorial.kernels.state import Int32Array, LocalSearchState, commit, log_window, push
+
+if TYPE_CHECKING:
+    from gnnlib.typing import FloatArray, IntArray
+
+__all__ = ["MAX_DEPTH", "Candidates", "drain", "drain_queue", "make_work"]
+
+MAX_DEPTH = 8
+"""Largest k of a k-opt exchange that the work space holds."""
+
+MAX_BREADTH = 16
+"""Largest number of alternatives kept at one level of the search."""
+
+
+class Candidates(NamedTuple):
+    """The edges that an exchange may add.
+
+    Attributes
+    ----------
+    cities : int32 [N, K]
+        Candidate neighbours of each city.
+    lengths : float [N, K]
+        Their distances.
+    penalties : float [N, K]
+        What a prior holds against each edge, >= 0 and in units of length: alternatives are tried in the order of their
+        partial gain less this penalty. Gains themselves are never changed by it.
+    """
+
+    cities: Int32Array
+    lengths: FloatArray
+    penalties: FloatArray
+
+
+# Columns of the work space: row i belongs to the i-th removed edge, from t[2i] to t[2i + 1].
+_FROM = 0  # t[2i]
+_TO = 1  # t[2i + 1]
+_CUT = 2  # p, when the edge joins positions p and p + 1
+_FORWARD = 3  # 1 when t[2i + 1] is the later of its two cities, else 0
+_ORDER = 4  # number of the edge that is i-th by position
+_RANK = 5  # place of edge i by position
+_TRIED = 6  # alternatives of level i already tried
+_LISTED = 7  # alternatives of level i
+_OPTION = 8  # from here on: the alternatives, 2 * column of the candidate + side
+
+_GAIN = 0  # partial gain with edge i removed
+_KEY = 1  # from here on: what the alternatives are sorted by
+_TOTAL = _KEY + MAX_BREADTH  # from here on: the partial gains of the alternatives
+
+
+@nb.njit(cache=True)
+def make_work() -> tuple[IntArray, FloatArray]:
+    """Allocate the work space of a search: its whole numbers and its gains."""
+    ints = np.zeros((MAX_DEPTH + 1, _OPTION + MAX_BREADTH), np.int64)
+    floats = np.zeros((MAX_DEPTH + 1, _TOTAL + MAX_BREADTH), np.float64)
+    return ints, floats
+
+
+@nb.njit(cache=True, inline="always")
+def _next_segment(ints: IntArray, k: int, segment: int, ahead: int) -> tuple[int, int]:
+    """Leave a segment by its far end over an added edge; return the segment reached and the direction through it.
+
+    Segment j runs from behind removed edge ``order[j]`` to removed edge ``order[j + 1]``; ``t[2i + 1]`` is joined to
+    ``t[2i + 2]``, and ``t[2i]`` to ``t[2i - 1]``.
+    """
+    if ahead == 1:
+        edge = ints[segment + 1 if segment + 1 < k else 0, _ORDER]
+    else:
+        edge = ints[segment, _ORDER]
+    if 1 - ahead == ints[edge, _FORWARD]:
+        edge = edge + 1 if edge + 1 < k else 0
+        later = 1 - ints[edge, _FORWARD]
+    else:
+        edge = edge - 1 if edge > 0 else k - 1
+        later = ints[edge, _FORWARD]
+    reached = ints[edge, _RANK]
+    if later == 0:
+        reached = reached - 1 if reached > 0 else k - 1
+    return reached, later
+
+
+@nb.njit(cache=True)
+def _is_one_cycle(ints: IntArray, k: int) -> bool:
+    """Whether closing the exchange of `k` removed edges leaves a single cycle; sorts the edges by position."""
+    for i in range(k):  # k is tiny: insertion sort
+        j = i
+        while j > 0 and ints[ints[j - 1, _ORDER], _CUT] > ints[i, _CUT]:
+            ints[j, _ORDER] = ints[j - 1, _ORDER]
+            j -= 1
+        ints[j, _ORDER] = i
+    for j in range(k):
+        ints[ints[j, _ORDER], _RANK] = j
+    segment = 0
+    ahead = 1
+    for visited in range(1, k + 1):
+        segment, ahead = _next_segment(ints, k, segment, ahead)
+        if segment == 0:
+            return visited == k and ahead == 1
+    return False
+
+
+@nb.njit(cache=True, inline="always")
+def _segment_length(ints: IntArray, k: int, segment: int, n: int) -> int:
+    length = ints[ints[segment + 1 if segment + 1 < k else 0, _ORDER], _CUT] - ints[ints[segment, _ORDER], _CUT]
+    return length if length > 0 else length + n
+
+
+@nb.njit(cache=True)
+def _apply_exchange(state: LocalSearchState, ints: IntArray, k: int) -> None:
+    """Rewrite everything but the longest segment and queue the ends; `_is_one_cycle` must have sorted the edges."""
+    tour, pos = state.tour, state.pos
+    n = len(tour)
+    longest, kept = -1, 0
+    for j in range(k):
+        length = _segment_length(ints, k, j, n)
+        if length > longest:
+            longest, kept = length, j
+    start = ints[ints[kept + 1 if kept + 1 < k else 0, _ORDER], _CUT] + 1
+    if start >= n:
+        start -= n
+    begin = log_window(state, start, n - longest)
+    log = state.log
+    write = start
+    segment = kept
+    ahead = 1
+    for _ in range(k - 1):
+        segment, ahead = _next_segment(ints, k, segment, ahead)
+        first = ints[ints[segment, _ORDER], _CUT] + 1 - start
+        if first < 0:
+            first += n
+        if first >= n:
+            first -= n
+        length = _segment_length(ints, k, segment, n)
+        read = begin + first if ahead == 1 else begin + first + length - 1
+        step = 1 if ahead == 1 else -1
+        for _ in range(length):
+            city = log[read]
+            tour[write] = city
+            pos[city] = write
+            read += step
+            write += 1
+            if write == n:
+                write = 0
+    for i in range(k):
+        push(state, ints[i, _FROM])
+        push(state, ints[i, _TO])
+
+
+@nb.njit(cache=True, inline="always")
+def _is_cut(ints: IntArray, level: int, edge: int) -> bool:
+    for i in range(level):
+        if ints[i, _CUT] == edge:
+            return True
+    return False
+
+
+@nb.njit(cache=True, inline="always")
+def _keep_option(
+    ints: IntArray, floats: FloatArray, level: int, keep: int, key: float, total: float, code: int
+) -> None:
+    """Insert an alternative into the sorted list of the best `keep` of its level."""
+    count = ints[level, _LISTED]
+    if count < keep:
+        ints[level, _LISTED] = count + 1
+    elif key <= floats[level, _KEY + count - 1]:
+        return
+    slot = min(count, keep - 1)
+    while slot > 0 and floats[level, _KEY + slot - 1] < key:
+        floats[level, _KEY + slot] = floats[level, _KEY + slot - 1]
+        floats[level, _TOTAL + slot] = floats[level, _TOTAL + slot - 1]
+        ints[level, _OPTION + slot] = ints[level, _OPTION + slot - 1]
+        slot -= 1
+    floats[level, _KEY + slot] = key
+    floats[level, _TOTAL + slot] = total
+    ints[level, _OPTION + slot] = code
+
+
+@nb.njit(cache=True)
+def _list_options(
+    data: DistanceData,
+    cities: Int32Array,
+    lengths: FloatArray,
+    penalties: FloatArray,
+    tour: Int32Array,
+    pos: Int32Array,
+    ints: IntArray,
+    floats: FloatArray,
+    level: int,
+    keep: int,
+    tolerance: float,
+) -> float:
+    """List the best ways to go on from the loose end, or find one that closes with a gain.
+
+    Returns that gain (the exchange then stands in `ints`, sorted by `_is_one_cycle`), else 0.0 with the `keep` best
+    alternatives listed.
+    """
+    n = len(tour)
+    base = ints[0, _FROM]
+    end = ints[level - 1, _TO]
+    end_pos = pos[end]
+    gain = floats[level - 1, _GAIN]
+    ints[level, _TRIED] = 0
+    ints[level, _LISTED] = 0
+    for c in range(cities.shape[1]):
+        open_gain = gain - lengths[end, c]
+        if open_gain <= tolerance:
+            continue
+        city = cities[end, c]
+        at = pos[city]
+        apart = abs(at - end_pos)
+        if apart == 1 or apart == n - 1:  # the edge is in the tour
+            continue
+        for side in range(2):
+            if side == 0:
+                far = at + 1 if at + 1 < n else 0
+                edge = at
+            else:
+                far = at - 1 if at > 0 else n - 1
+                edge = far
+            if _is_cut(ints, level, edge):
+                continue
+            other = tour[far]
+            total = open_gain + distance(data, city, other)
+            closed = total - distance(data, other, base)
+            if closed > tolerance:
+                ints[level, _FROM] = city
+                ints[level, _TO] = other
+                ints[level, _CUT] = edge
+                ints[level, _FORWARD] = 1 - side
+                if _is_one_cycle(ints, level + 1):
+                    return closed
+            if keep > 0:
+                _keep_option(ints, floats, level, keep, total - penalties[end, c], total, 2 * c + side)
+    return 0.0
+
+
+@nb.njit(cache=True)
+def _improve_city(
+    data: DistanceData,
+    candidates: Candidates,
+    state: LocalSearchState,
+    ints: IntArray,
+    floats: FloatArray,
+    base: int,
+    breadth: IntArray,
+    tolerance: float,
+) -> float:
+    """Look for an improving exchange that removes an edge at `base`; apply the first found and return its gain."""
+    cities, lengths, penalties = candidates.cities, candidates.lengths, candidates.penalties
+    tour, pos = state.tour, state.pos
+    n = len(tour)
+    ints[0, _FROM] = base
+    for direction in range(2):
+        p = pos[base]
+        q = (p + 1 if p + 1 < n else 0) if direction == 0 else (p - 1 if p > 0 else n - 1)
+        ints[0, _TO] = tour[q]
+        ints[0, _CUT] = p if direction == 0 else q
+        ints[0, _FORWARD] = 1 - direction
+        floats[0, _GAIN] = distance(data, base, tour[q])
+        level = 1
+        fresh = True
+        while level >= 1:
+            if fresh:
+                keep = breadth[level - 1] if level <= len(breadth) else 0
+                gained = _list_options(
+                    data, cities, lengths, penalties, tour, pos, ints, floats, level, keep, tolerance
+                )
+                if gained > 0.0:
+                    _apply_exchange(state, ints, level + 1)
+                    return gained
+                fresh = False
+            chosen = ints[level, _TRIED]
+            if chosen >= ints[level, _LISTED]:
+                level -= 1
+                continue
+            ints[level, _TRIED] = chosen + 1
+            code = ints[level, _OPTION + chosen]
+            side = code & 1
+            city = cities[ints[level - 1, _TO], code >> 1]
+            at = pos[city]
+            far = (at + 1 if at + 1 < n else 0) if side == 0 else (at - 1 if at > 0 else n - 1)
+            ints[level, _FROM] = city
+            ints[level, _TO] = tour[far]
+            ints[level, _CUT] = at if side == 0 else far
+            ints[level, _FORWARD] = 1 - side
+            floats[level, _GAIN] = floats[level, _TOTAL + chosen]
+            level += 1
+            fresh = True
+    return 0.0
+
+
+@nb.njit(cache=True)
+def drain(
+    data: DistanceData,
+    candidates: Candidates,
+    state: LocalSearchState,
+    work: tuple[IntArray, FloatArray],
+    breadth: IntArray,
+    tolerance: float,
+    max_cities: int,
+) -> float:
+    """Search the neighbourhoods of up to `max_cities` queued cities; return the total gain, logged but not committed.
+
+    Parameters
+    ----------
+    breadth : int [D]
+        Alternatives followed at each level; exchanges have up to D + 1 edges.
+    tolerance : float
+        Gains up to this are taken for rounding errors.
+    """
+    n = len(state.tour)
+    ints, floats = work
+    total = 0.0
+    for _ in range(max_cities):
+        if state.queue_ends[1] == 0:
+            break
+        city = state.queue[state.queue_ends[0]]
+        state.queue_ends[0] += 1
+        if state.queue_ends[0] == n:
+            state.queue_ends[0] = 0
+        state.queue_ends[1] -= 1
+        state.queued[city] = 0
+        while True:
+            gain = _improve_city(data, candidates, state, ints, floats, city, breadth, tolerance)
+            if gain == 0.0:
+                break
+            total += gain
+    return total
+
+
+@nb.njit(cache=True)
+def drain_queue(
+    data: DistanceData,
+    candidates: Candidates,
+    state: LocalSearchState,
+    breadth: IntArray,
+    tolerance: float,
+    max_cities: int,
+) -> float:
+    """Run `drain` and commit what it finds; return the total gain."""
+    commit(state)
+    gained = drain(data, candidates, state, make_work(), breadth, tolerance, max_cities)
+    commit(state)
+    return gained

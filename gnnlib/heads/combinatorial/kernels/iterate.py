@@ -1,0 +1,172 @@
+"""Iterated Lin-Kernighan, compiled: kick one place, mend it, keep the result or take it back.
+
+The kick is a double bridge whose segments are short and neighbouring (the segment kicks of D. Applegate, W. Cook &
+A. Rohe 2003, *Chained Lin-Kernighan for large traveling salesman problems*, section 3); only the cities at its ends are
+searched again. A result that is a little longer may be kept, with the probability of a fixed temperature
+(O. Martin, S. Otto & E. Felten 1992); the best tour is remembered then.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+
+from gnnlib.heads.combinatorial.kernels.distance import DistanceData, distance
+from gnnlib.heads.combinatorial.kernels.exchange import Candidates, drain, make_work
+from gnnlib.heads.combinatorial.kernels.state import Int32Array, LocalSearchState, commit, log_window, push, rollback
+
+if TYPE_CHECKING:
+    from gnnlib.typing import FloatArray, IntArray
+
+__all__ = ["BestTour", "KickSettings", "iterate_kicks", "tour_length"]
+
+
+class BestTour(NamedTuple):
+    """The best tour, kept apart while the search walks over longer ones.
+
+    Attributes
+    ----------
+    tour : int32 [N]
+        Valid when the temperature is positive; otherwise the state's tour is the best.
+    excess : float [1]
+        By how much the present tour is longer than the best.
+    """
+
+    tour: Int32Array
+    excess: FloatArray
+
+
+class KickSettings(NamedTuple):
+    """How to kick and what to accept.
+
+    Attributes
+    ----------
+    max_segment : int
+        Longest segment of a double bridge, in cities.
+    temperature : float
+        A tour longer by d is kept with probability exp(-d / temperature); 0 never keeps a longer tour.
+    """
+
+    max_segment: int
+    temperature: float
+
+
+@nb.njit(cache=True, inline="always")
+def _random_below(rng: npt.NDArray[np.uint64], bound: int) -> int:
+    """Draw from 0..bound-1 (xorshift64*, G. Marsaglia 2003 and S. Vigna 2016)."""
+    x = rng[0]
+    x ^= x >> np.uint64(12)
+    x ^= x << np.uint64(25)
+    x ^= x >> np.uint64(27)
+    rng[0] = x
+    high = (x * np.uint64(0x2545F4914F6CDD1D)) >> np.uint64(33)
+    return int((high * np.uint64(bound)) >> np.uint64(31))
+
+
+@nb.njit(cache=True)
+def tour_length(data: DistanceData, tour: Int32Array) -> float:
+    """Length of a closed tour."""
+    total = distance(data, tour[-1], tour[0])
+    for p in range(len(tour) - 1):
+        total += distance(data, tour[p], tour[p + 1])
+    return total
+
+
+@nb.njit(cache=True)
+def _double_bridge(data: DistanceData, state: LocalSearchState, p: int, lb: int, lc: int, ld: int) -> float:
+    """Reconnect A B C D as A D C B, where B begins behind position `p`; return by how much the tour grew."""
+    tour = state.tour
+    pos = state.pos
+    n = len(tour)
+    start = p + 1 if p + 1 < n else 0
+    width = lb + lc + ld
+    begin = log_window(state, start, width)
+    log = state.log
+    after = start + width
+    if after >= n:
+        after -= n
+    a = tour[p]
+    b0, b1 = log[begin], log[begin + lb - 1]
+    c0, c1 = log[begin + lb], log[begin + lb + lc - 1]
+    d0, d1 = log[begin + lb + lc], log[begin + width - 1]
+    e = tour[after]
+    removed = distance(data, a, b0) + distance(data, b1, c0) + distance(data, c1, d0) + distance(data, d1, e)
+    added = distance(data, a, d0) + distance(data, d1, c0) + distance(data, c1, b0) + distance(data, b1, e)
+    write = start
+    for i in range(width):
+        if i < ld:
+            city = log[begin + lb + lc + i]
+        elif i < ld + lc:
+            city = log[begin + lb + i - ld]
+        else:
+            city = log[begin + i - ld - lc]
+        tour[write] = city
+        pos[city] = write
+        write += 1
+        if write == n:
+            write = 0
+    for city in (a, b0, b1, c0, c1, d0, d1, e):
+        push(state, city)
+    return added - removed
+
+
+@nb.njit(cache=True)
+def _kick(data: DistanceData, state: LocalSearchState, max_segment: int) -> float:
+    """Double bridge with three short segments that follow each other at a random place of the tour."""
+    n = len(state.tour)
+    longest = min(max_segment, (n - 2) // 3)
+    p = _random_below(state.rng, n)
+    lb = 1 + _random_below(state.rng, longest)
+    lc = 1 + _random_below(state.rng, longest)
+    ld = 1 + _random_below(state.rng, longest)
+    return _double_bridge(data, state, p, lb, lc, ld)
+
+
+@nb.njit(cache=True)
+def iterate_kicks(
+    data: DistanceData,
+    candidates: Candidates,
+    state: LocalSearchState,
+    best: BestTour,
+    settings: KickSettings,
+    breadth: IntArray,
+    tolerance: float,
+    kicks: int,
+) -> float:
+    """Kick, mend, keep or take back, `kicks` times; return by how much the best tour shrank (>= 0)."""
+    n = len(state.tour)
+    work = make_work()
+    shrunk = 0.0
+    above = best.excess[0]
+    commit(state)
+    for _ in range(kicks):
+        grown = _kick(data, state, settings.max_segment)
+        grown -= drain(data, candidates, state, work, breadth, tolerance, 64 * n)
+        limit = 0.5 * tolerance
+        if settings.temperature > 0.0:
+            limit -= settings.temperature * math.log((_random_below(state.rng, 1 << 30) + 1) / (1 << 30))
+        if grown <= limit and state.queue_ends[1] == 0:
+            above += grown
+            if above < -tolerance:
+                shrunk -= above
+                above = 0.0
+                if settings.temperature > 0.0:
+                    best.tour[:] = state.tour
+            commit(state)
+        else:
+            _empty_queue(state)
+            rollback(state)
+    best.excess[0] = above
+    return shrunk
+
+
+@nb.njit(cache=True)
+def _empty_queue(state: LocalSearchState) -> None:
+    n = len(state.queue)
+    for i in range(state.queue_ends[1]):
+        state.queued[state.queue[(state.queue_ends[0] + i) % n]] = 0
+    state.queue_ends[1] = 0
