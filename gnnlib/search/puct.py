@@ -1,12 +1,15 @@
-"""The growing trees of a PUCT search: selection, expansion and backup, vectorised over the roots.
+"""The growing trees of a PUCT search: compiled selection and backup, evaluation by the caller's function.
 
-Formulas and references stand in `gnnlib.search.mcts`.
+Formulas and references stand in `gnnlib.search.mcts`. The trees of the B roots share nothing, so the kernels take one
+root after the other; what is batched is the evaluation.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, NamedTuple
 
+import numba as nb
 import numpy as np
 
 from gnnlib.errors import InputError
@@ -21,15 +24,161 @@ if TYPE_CHECKING:
 __all__ = ["GrowingTree"]
 
 
+class Nodes(NamedTuple):
+    """The arrays of all trees; those not named here mean what the fields of `SearchTree` mean.
+
+    Attributes
+    ----------
+    pending : int array [B, N]
+        Walks through the node whose leaf waits for its evaluation.
+    evaluated : bool array [B, N]
+        Whether the node has been evaluated; false only for the leaves of the running round.
+    """
+
+    visits: IntArray
+    pending: IntArray
+    values: FloatArray
+    raw_values: FloatArray
+    rewards: FloatArray
+    discounts: FloatArray
+    parents: IntArray
+    actions: IntArray
+    terminal: BoolArray
+    evaluated: BoolArray
+    children: IntArray
+    priors: FloatArray
+    legal: BoolArray
+
+
+class Roots(NamedTuple):
+    """What is kept once a root: nodes in use, simulations finished, smallest and largest action value so far."""
+
+    num_nodes: IntArray
+    finished: IntArray
+    lowest: FloatArray
+    highest: FloatArray
+
+
+class Rule(NamedTuple):
+    """The numbers of `MCTSConfig` that the choice of an action needs."""
+
+    c_init: float
+    c_base: float
+    is_parent_first: bool
+    reduction: float
+    virtual_loss: float
+    is_normalised: bool
+
+
+class Walks(NamedTuple):
+    """The walks of one round, arrays [B * batch_size] of which a leading part is in use.
+
+    Attributes
+    ----------
+    root, leaf : int array
+        Where each walk began and ended.
+    is_new : bool array
+        Whether its leaf was created by it.
+    counts : bool array
+        Whether it is a simulation. A walk that ends at a leaf in flight would evaluate it twice: it is given up, only
+        its virtual loss stays until the end of the round.
+    """
+
+    root: IntArray
+    leaf: IntArray
+    is_new: BoolArray
+    counts: BoolArray
+
+
+@nb.njit(cache=True)
+def choose_action(nodes: Nodes, roots: Roots, rule: Rule, root: int, node: int) -> int:
+    """Return the legal action of largest score, the lowest of equal ones."""
+    total = nodes.visits[root, node] + nodes.pending[root, node]
+    scale = (rule.c_init + math.log((total + rule.c_base + 1.0) / rule.c_base)) * math.sqrt(total)
+    first_play = (nodes.values[root, node] if rule.is_parent_first else 0.0) - rule.reduction
+    low, span = roots.lowest[root], roots.highest[root] - roots.lowest[root]
+    best, best_score = -1, -np.inf
+    for action in range(nodes.children.shape[2]):
+        if not nodes.legal[root, node, action]:
+            continue
+        child = nodes.children[root, node, action]
+        value, visits, pending = first_play, 0, 0
+        if child >= 0:
+            visits, pending = nodes.visits[root, child], nodes.pending[root, child]
+            if visits > 0:
+                value = nodes.rewards[root, child] + nodes.discounts[root, child] * nodes.values[root, child]
+        if rule.is_normalised:
+            value = min(max((value - low) / span, 0.0), 1.0) if span > 0.0 else 0.0
+        visits += pending
+        value -= rule.virtual_loss * pending / max(visits, 1)
+        score = value + scale * nodes.priors[root, node, action] / (1.0 + visits)
+        if score > best_score:
+            best, best_score = action, score
+    return best
+
+
+@nb.njit(cache=True)
+def start_walks(nodes: Nodes, roots: Roots, rule: Rule, walks: Walks, limit: float) -> int:
+    """Walk up to `batch_size` times from every root with fewer than `limit` simulations; return how many walks."""
+    num_roots = len(roots.finished)
+    batch_size = len(walks.root) // num_roots
+    count = 0
+    for root in range(num_roots):
+        left = limit - roots.finished[root]
+        for _ in range(batch_size):
+            if left <= 0:
+                break
+            node, is_new = 0, False
+            while nodes.evaluated[root, node] and not nodes.terminal[root, node]:
+                action = choose_action(nodes, roots, rule, root, node)
+                child = nodes.children[root, node, action]
+                if child < 0:
+                    child, is_new = roots.num_nodes[root], True
+                    roots.num_nodes[root] += 1
+                    nodes.children[root, node, action] = child
+                    nodes.parents[root, child] = node
+                    nodes.actions[root, child] = action
+                node = child
+            walks.root[count], walks.leaf[count], walks.is_new[count] = root, node, is_new
+            walks.counts[count] = is_new or nodes.terminal[root, node]
+            left -= walks.counts[count]
+            count += 1
+            while node >= 0:
+                nodes.pending[root, node] += 1
+                node = nodes.parents[root, node]
+    return count
+
+
+@nb.njit(cache=True)
+def finish_walks(nodes: Nodes, roots: Roots, walks: Walks, count: int) -> None:
+    """Take the virtual loss back and carry the raw values of the leaves up to their roots."""
+    for walk in range(count):
+        root, node = walks.root[walk], walks.leaf[walk]
+        outcome = nodes.raw_values[root, node]
+        roots.finished[root] += walks.counts[walk]
+        while node >= 0:
+            nodes.pending[root, node] -= 1
+            if walks.counts[walk]:
+                visits = nodes.visits[root, node]
+                nodes.values[root, node] = (visits * nodes.values[root, node] + outcome) / (visits + 1)
+                nodes.visits[root, node] = visits + 1
+                if node > 0:
+                    reward, discount = nodes.rewards[root, node], nodes.discounts[root, node]
+                    action_value = reward + discount * nodes.values[root, node]
+                    roots.lowest[root] = min(roots.lowest[root], action_value)
+                    roots.highest[root] = max(roots.highest[root], action_value)
+                    outcome = reward + discount * outcome
+            node = nodes.parents[root, node]
+
+
 class GrowingTree:
-    """The growing arrays of B trees; their meaning is that of the fields of `SearchTree`."""
+    """The state of a search between two rounds; making one compiles the kernels."""
 
     def __init__(self, root: RootOutput, config: MCTSConfig, rng: np.random.Generator) -> None:
-        self.config = config
         logits = as_real(root.prior_logits, "prior_logits of the root", (None, None), is_logit=True)
         num_roots, num_actions = logits.shape
         if num_roots == 0 or num_actions == 0:
-            raise InputError(f"`prior_logits` of the root must have shape [B >= 1, A >= 1], found {logits.shape}")
+            raise InputError(f"`prior_logits` of the root must have shape [B >= 1, A >= 1], found {list(logits.shape)}")
         value = as_real(root.value, "value of the root", (num_roots,))
         legal = as_legal(root.legal, logits, "the root")
         stuck = np.flatnonzero(~legal.any(axis=1))
@@ -37,191 +186,98 @@ class GrowingTree:
             raise InputError(
                 f"every root needs a legal action, but root {stuck[0]} has none; the episode is over there"
             )
-        self.num_actions = num_actions
         self.embeddings = [[state] for state in as_states(root.embedding, num_roots, "the root")]
-        self.num_nodes = np.ones(num_roots, np.int64)
-        self.finished = np.zeros(num_roots, np.int64)
-        self.lowest = np.full(num_roots, np.inf)
-        self.highest = np.full(num_roots, -np.inf)
-        self._allocate(num_roots, 16)
-        self.legal[:, 0] = legal
-        self.priors[:, 0] = _with_noise(masked_softmax(logits, legal), legal, config, rng)
-        self.raw_values[:, 0] = self.values[:, 0] = value
-        self.visits[:, 0] = 1
-        self.evaluated[:, 0] = True
-
-    def _allocate(self, num_roots: int, capacity: int) -> None:
-        shape = (num_roots, capacity)
-        self.visits = np.zeros(shape, np.int64)
-        self.pending = np.zeros(shape, np.int64)
-        self.values, self.raw_values, self.rewards = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-        self.discounts = np.ones(shape)
-        self.parents, self.actions = np.full(shape, -1), np.full(shape, -1)
-        self.terminal, self.evaluated = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
-        self.children = np.full((*shape, self.num_actions), -1)
-        self.priors = np.zeros((*shape, self.num_actions))
-        self.legal = np.zeros((*shape, self.num_actions), np.bool_)
-
-    def _grow(self) -> None:
-        """Double the number of slots."""
-        former = {name: array for name, array in vars(self).items() if name in _NODE_ARRAYS}
-        num_roots, capacity = self.visits.shape
-        self._allocate(num_roots, 2 * capacity)
-        for name, array in former.items():
-            getattr(self, name)[:, :capacity] = array
+        self.rule = Rule(
+            float(config.c_init),
+            float(config.c_base),
+            config.first_play == "parent",
+            float(config.first_play_reduction),
+            float(config.virtual_loss),
+            bool(config.normalise_values),
+        )
+        self.batch_size = int(config.batch_size)
+        width = num_roots * self.batch_size
+        self.walks = Walks(np.zeros(width, np.int64), np.zeros(width, np.int64), *np.zeros((2, width), np.bool_))
+        self.roots = Roots(
+            np.ones(num_roots, np.int64),
+            np.zeros(num_roots, np.int64),
+            np.full(num_roots, np.inf),
+            np.full(num_roots, -np.inf),
+        )
+        self.nodes = _empty_nodes(num_roots, 16 + self.batch_size, num_actions)
+        self.nodes.legal[:, 0] = legal
+        self.nodes.priors[:, 0] = _with_noise(masked_softmax(logits, legal), legal, config, rng)
+        self.nodes.raw_values[:, 0] = self.nodes.values[:, 0] = value
+        self.nodes.visits[:, 0] = 1
+        self.nodes.evaluated[:, 0] = True
+        finish_walks(
+            self.nodes, self.roots, self.walks, start_walks(self.nodes, self.roots, self.rule, self.walks, 0.0)
+        )
 
     def run_round(self, recurrent_fn: RecurrentFn, limit: float) -> None:
         """Run up to `batch_size` simulations of every root that has fewer than `limit`, with one evaluation."""
-        started = self.finished.copy()
-        walks: list[tuple[IntArray, IntArray, BoolArray]] = []
-        new_roots: list[IntArray] = []
-        new_nodes: list[IntArray] = []
-        for _ in range(self.config.batch_size):
-            roots = np.flatnonzero(started < limit)
-            if not roots.size:
-                break
-            nodes, is_new = self._descend(roots)
-            # a walk that ends at a leaf in flight would evaluate it twice: it is given up, its virtual loss stays
-            counts = is_new | self.terminal[roots, nodes]
-            self._mark(roots, nodes, 1)
-            started[roots[counts]] += 1
-            walks.append((roots, nodes, counts))
-            new_roots.append(roots[is_new])
-            new_nodes.append(nodes[is_new])
-        leaves = np.concatenate(new_roots), np.concatenate(new_nodes)
-        if leaves[0].size:
-            self._evaluate(*leaves, recurrent_fn)
-        for roots, nodes, counts in walks:
-            self._mark(roots, nodes, -1)
-            self._back_up(roots[counts], nodes[counts])
-            self.finished[roots[counts]] += 1
+        num_roots, capacity, num_actions = self.nodes.children.shape
+        if int(self.roots.num_nodes.max()) + self.batch_size > capacity:
+            former, self.nodes = self.nodes, _empty_nodes(num_roots, 2 * capacity, num_actions)
+            for old, new in zip(former, self.nodes, strict=True):
+                new[:, :capacity] = old
+        count = start_walks(self.nodes, self.roots, self.rule, self.walks, float(limit))
+        is_new = self.walks.is_new[:count]
+        if is_new.any():
+            self._evaluate(self.walks.root[:count][is_new], self.walks.leaf[:count][is_new], recurrent_fn)
+        finish_walks(self.nodes, self.roots, self.walks, count)
 
-    def _descend(self, roots: IntArray) -> tuple[IntArray, BoolArray]:
-        """Walk down to a new node, a terminal one or one in flight; return the nodes and which of them are new."""
-        nodes = np.zeros(len(roots), np.int64)
-        is_new = np.zeros(len(roots), np.bool_)
-        walking = np.arange(len(roots))
-        while walking.size:
-            at, node = roots[walking], nodes[walking]
-            action = self._choose(at, node)
-            child = self.children[at, node, action]
-            fresh = child < 0
-            if fresh.any():
-                child[fresh] = self._add_nodes(at[fresh], node[fresh], action[fresh])
-                is_new[walking[fresh]] = True
-            nodes[walking] = child
-            walking = walking[self.evaluated[at, child] & ~self.terminal[at, child]]
-        return nodes, is_new
-
-    def _choose(self, roots: IntArray, nodes: IntArray) -> IntArray:
-        """Return the action of largest score at each node."""
-        config = self.config
-        children = self.children[roots, nodes]
-        exists = children >= 0
-        at = roots[:, None]
-        visits = np.where(exists, self.visits[at, children], 0)
-        value = self.rewards[at, children] + self.discounts[at, children] * self.values[at, children]
-        untried = self.values[roots, nodes] if config.first_play == "parent" else np.zeros(len(roots))
-        value = np.where(visits > 0, value, (untried - config.first_play_reduction)[:, None])
-        if config.normalise_values:
-            low, span = self.lowest[roots], self.highest[roots] - self.lowest[roots]
-            known = span > 0
-            scaled = (value - np.where(known, low, 0.0)[:, None]) / np.where(known, span, 1.0)[:, None]
-            value = np.where(known[:, None], np.clip(scaled, 0.0, 1.0), 0.0)
-        node_visits = self.visits[roots, nodes]
-        if config.batch_size > 1:
-            pending = np.where(exists, self.pending[at, children], 0)
-            visits = visits + pending
-            value = value - config.virtual_loss * pending / np.maximum(visits, 1)
-            node_visits = node_visits + self.pending[roots, nodes]
-        rate = config.c_init + np.log((node_visits + config.c_base + 1.0) / config.c_base)
-        explore = (rate * np.sqrt(node_visits))[:, None] * self.priors[roots, nodes] / (1.0 + visits)
-        return np.argmax(np.where(self.legal[roots, nodes], value + explore, -np.inf), axis=1)
-
-    def _add_nodes(self, roots: IntArray, parents: IntArray, actions: IntArray) -> IntArray:
-        """Take the next free slot of each of some distinct roots."""
-        nodes = self.num_nodes[roots]
-        if int(nodes.max()) >= self.visits.shape[1]:
-            self._grow()
-        self.num_nodes[roots] += 1
-        self.parents[roots, nodes] = parents
-        self.actions[roots, nodes] = actions
-        self.children[roots, parents, actions] = nodes
-        return nodes
-
-    def _evaluate(self, roots: IntArray, nodes: IntArray, recurrent_fn: RecurrentFn) -> None:
+    def _evaluate(self, roots: IntArray, leaves: IntArray, recurrent_fn: RecurrentFn) -> None:
         """Fill new nodes with what the caller's function says of them."""
-        parents, actions = self.parents[roots, nodes], self.actions[roots, nodes]
+        nodes, count, source = self.nodes, len(roots), "the answer of `recurrent_fn`"
+        parents, actions = nodes.parents[roots, leaves], nodes.actions[roots, leaves]
         states = [self.embeddings[root][parent] for root, parent in zip(roots.tolist(), parents.tolist(), strict=True)]
         given = recurrent_fn(states, actions)
         if not isinstance(given, tuple) or len(given) not in (5, 6):
             raise InputError(f"`recurrent_fn` must return a RecurrentOutput, found {type(given).__name__}")
         answer = RecurrentOutput(*given)
-        count, source = len(roots), "the answer of `recurrent_fn`"
         reward = as_real(answer.reward, f"reward in {source}", (count,))
         discount = as_real(answer.discount, f"discount in {source}", (count,))
-        logits = as_real(answer.prior_logits, f"prior_logits in {source}", (count, self.num_actions), is_logit=True)
+        shape = (count, nodes.children.shape[2])
+        logits = as_real(answer.prior_logits, f"prior_logits in {source}", shape, is_logit=True)
         value = as_real(answer.value, f"value in {source}", (count,))
         legal = as_legal(answer.legal, logits, source) & (discount != 0)[:, None]
         after = as_states(answer.embedding, count, source)
-        self.rewards[roots, nodes] = reward
-        self.discounts[roots, nodes] = discount
-        self.raw_values[roots, nodes] = np.where(discount != 0, value, 0.0)
-        self.priors[roots, nodes] = masked_softmax(logits, legal)
-        self.legal[roots, nodes] = legal
-        self.terminal[roots, nodes] = ~legal.any(axis=1)
-        self.evaluated[roots, nodes] = True
+        nodes.rewards[roots, leaves] = reward
+        nodes.discounts[roots, leaves] = discount
+        nodes.raw_values[roots, leaves] = nodes.values[roots, leaves] = np.where(discount != 0, value, 0.0)
+        nodes.priors[roots, leaves] = masked_softmax(logits, legal)
+        nodes.legal[roots, leaves] = legal
+        nodes.terminal[roots, leaves] = ~legal.any(axis=1)
+        nodes.evaluated[roots, leaves] = True
         for root, state in zip(roots.tolist(), after, strict=True):  # the new nodes of one root come in their order
             self.embeddings[root].append(state)
 
-    def _mark(self, roots: IntArray, nodes: IntArray, amount: int) -> None:
-        """Add virtual visits along the way up from one node of each of some distinct roots."""
-        if self.config.batch_size == 1:
-            return
-        while nodes.size:
-            self.pending[roots, nodes] += amount
-            nodes = self.parents[roots, nodes]
-            roots, nodes = roots[nodes >= 0], nodes[nodes >= 0]
-
-    def _back_up(self, roots: IntArray, nodes: IntArray) -> None:
-        """Carry the raw values of one leaf of each of some distinct roots up to the root."""
-        returns = self.raw_values[roots, nodes]
-        while nodes.size:
-            visits = self.visits[roots, nodes]
-            value = (visits * self.values[roots, nodes] + returns) / (visits + 1)
-            self.values[roots, nodes] = value
-            self.visits[roots, nodes] = visits + 1
-            inner = self.parents[roots, nodes] >= 0
-            roots, nodes, returns, value = roots[inner], nodes[inner], returns[inner], value[inner]
-            reward, discount = self.rewards[roots, nodes], self.discounts[roots, nodes]
-            self.lowest[roots] = np.minimum(self.lowest[roots], reward + discount * value)
-            self.highest[roots] = np.maximum(self.highest[roots], reward + discount * value)
-            returns = reward + discount * returns
-            nodes = self.parents[roots, nodes]
-
     def tree(self) -> SearchTree:
         """Return the arrays without their empty slots."""
-        used = int(self.num_nodes.max())
-        names = [name for name in _NODE_ARRAYS if name not in ("pending", "evaluated")]
-        arrays = {name: getattr(self, name)[:, :used].copy() for name in names}
-        return SearchTree(**arrays, num_nodes=self.num_nodes.copy(), embeddings=self.embeddings)
+        used = int(self.roots.num_nodes.max())
+        arrays = {name: array[:, :used].copy() for name, array in self.nodes._asdict().items()}
+        del arrays["pending"], arrays["evaluated"]
+        return SearchTree(**arrays, num_nodes=self.roots.num_nodes.copy(), embeddings=self.embeddings)
 
 
-_NODE_ARRAYS = (
-    "visits",
-    "pending",
-    "values",
-    "raw_values",
-    "rewards",
-    "discounts",
-    "parents",
-    "actions",
-    "terminal",
-    "evaluated",
-    "children",
-    "priors",
-    "legal",
-)
+def _empty_nodes(num_roots: int, capacity: int, num_actions: int) -> Nodes:
+    shape, wide = (num_roots, capacity), (num_roots, capacity, num_actions)
+    return Nodes(
+        visits=np.zeros(shape, np.int64),
+        pending=np.zeros(shape, np.int64),
+        values=np.zeros(shape),
+        raw_values=np.zeros(shape),
+        rewards=np.zeros(shape),
+        discounts=np.ones(shape),
+        parents=np.full(shape, -1, np.int64),
+        actions=np.full(shape, -1, np.int64),
+        terminal=np.zeros(shape, np.bool_),
+        evaluated=np.zeros(shape, np.bool_),
+        children=np.full(wide, -1, np.int64),
+        priors=np.zeros(wide),
+        legal=np.zeros(wide, np.bool_),
+    )
 
 
 def _with_noise(priors: FloatArray, legal: BoolArray, config: MCTSConfig, rng: np.random.Generator) -> FloatArray:
