@@ -272,14 +272,20 @@ def read_solution(path: PathLike) -> IntArray:
         raise section.fault(f"(depot 0 first) {error}") from error
 
 
-def format_tsplib(problem: TSP) -> str:
+def format_tsplib(problem: TSP, *, full_matrix: bool = False) -> str:
     """Return an instance as the text of a TSPLIB file; numbers are written so that they read back exactly.
 
     `TSP.node_names` and `TSP.missing_weight` have no place in the format.
 
+    Parameters
+    ----------
+    problem : TSP
+    full_matrix : bool
+        Write a symmetric matrix as FULL_MATRIX too, instead of UPPER_ROW.
+
     Examples
     --------
-    >>> print(format_tsplib(TSP.from_coords([[0, 0], [0.5, 3]], metric="EUC_2D", name="pair")))
+    >>> print(format_tsplib(TSP.from_coords([[0, 0], [0.5, 3]], metric="EUC_2D", name="pair")), end="")
     NAME : pair
     TYPE : TSP
     DIMENSION : 2
@@ -288,24 +294,28 @@ def format_tsplib(problem: TSP) -> str:
     1 0 0
     2 0.5 3
     EOF
-    <BLANKLINE>
     """
-    return "\n".join(_tsplib_lines(problem)) + "\n"
+    upper = problem.is_symmetric and not full_matrix
+    return "\n".join([*_specification(problem, upper=upper), *_sections(problem, upper=upper), "EOF", ""])
 
 
-def _tsplib_lines(problem: TSP) -> Iterator[str]:
-    yield f"NAME : {_one_line(problem.name)}"
+def _specification(problem: TSP, *, upper: bool) -> Iterator[str]:
+    if problem.name:  # other programs refuse an empty one
+        yield f"NAME : {_one_line(problem.name)}"
     yield f"TYPE : {'TSP' if problem.is_symmetric else 'ATSP'}"
     for comment in problem.comment.splitlines():
         yield f"COMMENT : {_one_line(comment)}"
     yield f"DIMENSION : {problem.num_cities}"
     yield f"EDGE_WEIGHT_TYPE : {problem.metric}"
     if problem.matrix is not None:
-        yield f"EDGE_WEIGHT_FORMAT : {'UPPER_ROW' if problem.is_symmetric else 'FULL_MATRIX'}"
+        yield f"EDGE_WEIGHT_FORMAT : {'UPPER_ROW' if upper else 'FULL_MATRIX'}"
     elif problem.coords is not None and problem.coords.shape[1] == 3:
         yield "NODE_COORD_TYPE : THREED_COORDS"
     if problem.display is not None:
         yield "DISPLAY_DATA_TYPE : TWOD_DISPLAY"
+
+
+def _sections(problem: TSP, *, upper: bool) -> Iterator[str]:
     if problem.fixed_edges:
         yield "FIXED_EDGES_SECTION"
         for i, j in problem.fixed_edges:
@@ -317,13 +327,12 @@ def _tsplib_lines(problem: TSP) -> Iterator[str]:
     if problem.matrix is not None:
         yield "EDGE_WEIGHT_SECTION"
         for i, row in enumerate(problem.matrix):
-            part = row[i + 1 :] if problem.is_symmetric else row
+            part = row[i + 1 :] if upper else row
             if part.size:
                 yield " ".join(_number(value) for value in part.tolist())
     if problem.display is not None:
         yield "DISPLAY_DATA_SECTION"
         yield from _point_lines(problem.display)
-    yield "EOF"
 
 
 def _point_lines(points: FloatArray) -> Iterator[str]:
