@@ -1,0 +1,81 @@
+"""``gnnlib demo``: the main job on instances that come with the library, as a table and pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from gnnlib.cli.console import format_table
+from gnnlib.errors import InputError
+
+if TYPE_CHECKING:
+    from gnnlib.heads.combinatorial.tsp.problem import TourResult
+
+__all__ = ["DEMO_INSTANCES", "demo"]
+
+DEMO_INSTANCES = ("capitals", "uniform_1000", "clustered_1000")
+
+
+def demo(
+    out: Path = typer.Option(Path("demo"), metavar="FOLDER", help="Where the pictures and tours go."),
+    *,
+    time: float = typer.Option(5.0, min=0.0, metavar="SECONDS", help="Wall-clock limit for each instance."),
+    seed: int = typer.Option(0, min=0, help="Seed of all random choices."),
+) -> None:
+    """Solve three shipped instances and show what comes out: tours, proved bounds, pictures.
+
+    The instances are the capital cities of the world (great-circle distances), a thousand uniform and a thousand
+    clustered cities. Compiling the kernels takes a while the first time.
+
+    \b
+    Example:
+      gnnlib demo --out demo --time 5
+    """  # noqa: D301 (the mark keeps typer from joining the lines of the example)
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; name a folder")
+    out.mkdir(parents=True, exist_ok=True)
+    results = [_solve(name, time, seed) for name in DEMO_INSTANCES]
+    typer.echo(_table(results) + "\n")
+    for path in _write(results, out):
+        typer.echo(f"wrote {path}")
+
+
+def _solve(name: str, seconds: float, seed: int) -> TourResult:
+    from gnnlib.data import load_instance
+    from gnnlib.heads.combinatorial.tsp.api import solve_tsp
+    from gnnlib.stop import MaxRuntime
+
+    typer.echo(f"solving {name} ...", err=True)
+    return solve_tsp(load_instance(name), stop=MaxRuntime(seconds), seed=seed)
+
+
+def _table(results: list[TourResult]) -> str:
+    head = ["instance", "cities", "length", "lower bound", "gap", "seconds"]
+    rows = [
+        [
+            result.problem.name,
+            f"{result.problem.num_cities:,}",
+            f"{result.length:,.0f}",
+            f"{result.lower_bound:,.0f}",
+            "optimal" if result.is_optimal else f"{100.0 * result.gap:.2f} %",
+            f"{result.seconds:.2f}",
+        ]
+        for result in results
+    ]
+    note = "gap: no tour is shorter than the lower bound, so this one is at most so much longer than the best"
+    return format_table(head, rows, numbers=head[1:]) + "\n" + note
+
+
+def _write(results: list[TourResult], out: Path) -> list[Path]:
+    from gnnlib.cli.tsp import save_plot
+    from gnnlib.heads.combinatorial.tsp.plotting import plot_tour
+
+    written = []
+    for result in results:
+        path = out / f"{result.problem.name}.tour"
+        result.to_tsplib(path)
+        written += [path, path.with_suffix(".png")]
+        save_plot(plot_tour(result), written[-1])
+    return written
