@@ -38,7 +38,7 @@ COLOURS: Mapping[Meaning, str] = MappingProxyType(
 )
 
 #: Order in which lines take colours when they are only "the first, the second, ...".
-CYCLE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#4D5358")
+CYCLE = ("#0072B2", "#E69F00", "#009E73", "#56B4E9", "#4D5358", "#CC79A7", "#D55E00")
 
 #: Colour map for scores from low to high: perceptually even, readable in grey.
 SEQUENTIAL = "viridis_r"
