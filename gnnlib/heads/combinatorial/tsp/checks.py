@@ -78,7 +78,7 @@ def distance_matrix(values: Any) -> FloatArray:
             f"`matrix` must have no negative entry, found {array[tuple(place)]:g} at index {place}; "
             "adding a constant to all entries leaves the best tour the same"
         )
-    if array.max() * len(array) > np.finfo(np.float64).max / 2:
+    if array.max() > np.finfo(np.float64).max / (2 * len(array)):
         raise InputError(f"`matrix` holds {array.max():.3g}, so that tour lengths overflow; scale the entries down")
     return array
 

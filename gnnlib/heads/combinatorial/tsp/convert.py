@@ -64,7 +64,12 @@ def graph_matrix(graph: nx.Graph[Any], weight: str) -> tuple[FloatArray, tuple[H
     if not absent.any():
         return matrix, nodes, None
     longest = float(matrix[~absent].max())
-    missing = math.floor(longest * len(nodes)) + 1.0
+    if longest > sys.float_info.max / (4 * len(nodes) ** 2):
+        raise InputError(
+            f"the {weight!r} of an edge is {longest:.3g}, so that tour lengths overflow; scale the weights down"
+        )
+    # the little extra keeps it apart from the longest tour where whole numbers are no longer exact
+    missing = math.floor(longest * len(nodes) * (1.0 + 2.0**-20)) + 1.0
     matrix[absent] = missing
     return matrix, nodes, missing
 
