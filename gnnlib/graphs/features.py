@@ -297,6 +297,8 @@ def _graph_of_edge(edges: Tensor, batch: ArrayLike | Tensor) -> tuple[Tensor, in
     graph = batch if isinstance(batch, Tensor) else torch.as_tensor(as_numpy(batch))
     if graph.dim() != 1 or graph.is_floating_point():
         raise InputError(f"`batch` must be integer of shape [N], found {graph.dtype}, {list(graph.shape)}")
+    if graph.numel() and int(graph.min()) < 0:
+        raise InputError(f"`batch` must not be negative, found {int(graph.min())} at node {int(graph.argmin())}")
     if edges.numel() and int(edges.max()) >= len(graph):
         raise InputError(f"node numbers in `edge_index` must lie in 0..{len(graph) - 1}, found {int(edges.max())}")
     return graph.to(torch.int64)[edges[1]], int(graph.max()) + 1 if graph.numel() else 0

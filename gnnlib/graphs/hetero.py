@@ -156,10 +156,8 @@ def from_hetero(hetero: HeteroData, layout: HeteroLayout | None = None) -> tuple
     data = Data(
         x=_pad(x, sizes, layout.node_features, device),
         edge_index=torch.cat([p.to(device) for p in parts], dim=1) if parts else torch.empty((2, 0), dtype=torch.int64),
-        node_type=torch.arange(len(sizes), device=device).repeat_interleave(torch.tensor(sizes, device=device)),
-        edge_type=torch.arange(len(counts), device=device).repeat_interleave(
-            torch.tensor(counts, dtype=torch.int64, device=device)
-        ),
+        node_type=_type_numbers(sizes, device),
+        edge_type=_type_numbers(counts, device),
     )
     if any(f.width is not None for f in layout.edge_features):
         data.edge_attr = _pad(attrs, counts, layout.edge_features, device)
@@ -277,6 +275,12 @@ def _checked_ends(store: Mapping[str, Any], edge_type: EdgeType, size: dict[str,
                 f"found {int(row.min())}..{int(row.max())}"
             )
     return ends
+
+
+def _type_numbers(counts: Sequence[int], device: torch.device) -> Tensor:
+    """Return 0, 1, ... each as often as `counts` says."""
+    repeats = torch.tensor(counts, dtype=torch.int64, device=device)
+    return torch.arange(len(counts), device=device).repeat_interleave(repeats)
 
 
 def _pad(

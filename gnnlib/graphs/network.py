@@ -76,12 +76,12 @@ def from_networkx(
     order = np.lexsort((ends[0], ends[1]))
     pick = pick[order]
     attr = _columns(edges, edge_attrs, "edge")
-    kinds = None if edge_type is None else _columns(edges, [edge_type], "edge")[:, 0]
+    kinds = None if edge_type is None else _types(edges, edge_type, "edge")
     return from_arrays(
         ends[:, order],
         x=_columns(nodes, node_attrs, "node"),
         edge_attr=attr[pick] if edge_attrs else None,
-        node_type=None if node_type is None else _columns(nodes, [node_type], "node")[:, 0],
+        node_type=None if node_type is None else _types(nodes, node_type, "node"),
         edge_type=None if kinds is None else kinds[pick],
         dtype=dtype,
     )
@@ -169,6 +169,14 @@ def _columns(items: list[tuple[str, dict[str, Any]]], names: Sequence[str], what
         if rows:
             blocks.append(np.stack(rows))
     return np.concatenate(blocks, axis=1)
+
+
+def _types(items: list[tuple[str, dict[str, Any]]], name: str, what: str) -> FloatArray:
+    """Gather one attribute that is a single number everywhere."""
+    column = _columns(items, [name], what)
+    if column.shape[1] > 1:
+        raise InputError(f"attribute {name!r} must be one number to be a type, found {column.shape[1]} numbers")
+    return column.ravel()
 
 
 def _numbers(value: Any) -> FloatArray | None:
