@@ -10,13 +10,15 @@ from torch import Tensor, nn
 
 from gnnlib.encoder.adapters import DomainNorm, InputAdapter, domain_key
 from gnnlib.encoder.initialise import seeded_parameters
-from gnnlib.encoder.layers import HEAD_WIDTH, Block, Mixer, Sharing, Topology
+from gnnlib.encoder.layers import Block, Mixer, Sharing
+from gnnlib.encoder.mixing import HEAD_WIDTH
 from gnnlib.encoder.reading import GraphTensorsIn, read_graph
 from gnnlib.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gnnlib.encoder.topology import Topology
     from gnnlib.graphs.schema import GraphLike, GraphSpec
     from gnnlib.seeding import Seed
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -10,94 +9,60 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gnnlib.encoder.adapters import DomainNorm, LowRankAdapter, domain_key
+from gnnlib.encoder.mixing import HEAD_WIDTH, Backend, choose_backend, mix
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Block", "EdgeMixer", "FeedForward", "Sharing", "Topology"]
+    from gnnlib.encoder.topology import Topology
+
+__all__ = ["Block", "EdgeMixer", "FeedForward", "Sharing"]
 
 Mixer = Literal["gated", "attention"]
 Sharing = Literal["hard", "adapters", "routed", "separate"]
 
 ADAPTER_RANK = 8
 NUM_EXPERTS = 4
-HEAD_WIDTH = 8
-
-
-@dataclass(frozen=True)
-class Topology:
-    """Who sends to whom, in the order of the receivers.
-
-    Attributes
-    ----------
-    sender, receiver : Tensor [E], int64
-        `receiver` is non-decreasing.
-    degree : Tensor [N]
-        Number of incoming edges of each node, as float.
-    neighbours : int or None
-        k when every node receives exactly k edges, so that edge tensors may be viewed as [N, k, ...].
-    """
-
-    sender: Tensor
-    receiver: Tensor
-    degree: Tensor
-    neighbours: int | None
-
-    def sum_to_receivers(self, edge: Tensor) -> Tensor:
-        """Sum edge rows [E, C] into the receiving nodes [N, C]."""
-        zeros = edge.new_zeros(self.degree.shape[0], edge.shape[1])
-        return zeros.index_add(0, self.receiver, edge)
 
 
 class EdgeMixer(nn.Module):
-    """Message passing in which the edge state takes part in the gate, in the message, and is updated.
+    """Message passing in which the edge state takes part in the weight and in the message, and is updated.
 
-    For the edge from j to i with state e, node states n (normalised),
+    The formulas stand in `gnnlib.encoder.mixing`; this holds their weights. The affine part of the edge norm is folded
+    into the projection, so that edge-sized arrays are normalised without it.
 
-    .. code-block:: text
-
-        z = A n_i + B n_j + C norm(e)        u = silu(z)        e' = e + u
-        gated:      m = sigmoid(z) * V n_j + u                  (V. P. Dwivedi et al. 2023, GatedGCN; u is new)
-        attention:  m = alpha * (V n_j + u), alpha = softmax over i's edges of w . u, per head
-        node update: U (mean of m over i's edges)               (attention: the sum)
+    Parameters
+    ----------
+    width, edge_width : int
+        Channels W of the nodes and D of the edges.
+    mixer : {"gated", "attention"}
+        A weight per channel, or per head.
+    domains : sequence of str
+        Domains with an edge norm of their own; a shared one when empty.
     """
 
     def __init__(self, width: int, edge_width: int, mixer: Mixer, domains: Sequence[str]) -> None:
         super().__init__()
         self.edge_width = edge_width
+        self.backend: Backend = "auto"
         self.norm = DomainNorm(edge_width, domains)
         self.node = nn.Linear(width, 3 * edge_width)
         self.edge = nn.Linear(edge_width, edge_width, bias=False)
         self.out = nn.Linear(edge_width, width)
         self.score: nn.Parameter | None = None
         if mixer == "attention":
-            heads = edge_width // HEAD_WIDTH
-            self.score = nn.Parameter(torch.randn(heads, HEAD_WIDTH) / HEAD_WIDTH**0.5)
+            self.score = nn.Parameter(torch.randn(edge_width // HEAD_WIDTH, HEAD_WIDTH) / HEAD_WIDTH**0.5)
 
     def forward(self, node: Tensor, edge: Tensor, topology: Topology, domain: str) -> tuple[Tensor, Tensor]:
         """Return the node update [N, W] and the new edge states [E, D]."""
-        receive, send = self.node(node).split([self.edge_width, 2 * self.edge_width], dim=-1)
-        send, value = send.index_select(0, topology.sender).chunk(2, dim=-1)
-        z = receive.index_select(0, topology.receiver) + send + self.edge(self.norm(edge, domain))
-        gate = torch.sigmoid(z)
-        update = z * gate
-        if self.score is None:
-            total = topology.sum_to_receivers(gate * value + update)
-            mixed = total / topology.degree.clamp(min=1).unsqueeze(-1).to(total.dtype)
-        else:
-            mixed = self._attend(update, value, topology)
-        return self.out(mixed), edge + update
-
-    def _attend(self, update: Tensor, value: Tensor, topology: Topology) -> Tensor:
-        heads = update.unflatten(-1, (-1, HEAD_WIDTH))
-        logit = (heads * self.score).sum(-1)
-        index = topology.receiver.unsqueeze(-1).expand_as(logit)
-        largest = logit.new_full((topology.degree.shape[0], logit.shape[1]), -torch.inf)
-        largest = largest.scatter_reduce(0, index, logit.detach(), "amax")
-        weight = torch.exp(logit - largest.index_select(0, topology.receiver))
-        total = topology.sum_to_receivers(weight)
-        message = (weight.unsqueeze(-1) * (value.unflatten(-1, (-1, HEAD_WIDTH)) + heads)).flatten(1)
-        return topology.sum_to_receivers(message) / total.clamp(min=1e-20).repeat_interleave(HEAD_WIDTH, dim=-1)
+        scale, shift = self.norm.affine(domain)
+        channels = self.edge_width
+        # the shift of the norm, seen through the projection, is a constant of the logit
+        receive = F.linear(node, self.node.weight[:channels], self.node.bias[:channels] + self.edge.weight @ shift)
+        send = F.linear(node, self.node.weight[channels:], self.node.bias[channels:])
+        backend = choose_backend(self.backend, topology, edge, gated=self.score is None)
+        mixed, edge = mix(receive, send, edge, self.edge.weight * scale, topology, score=self.score, backend=backend)
+        return self.out(mixed), edge
 
 
 class FeedForward(nn.Module):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from gnnlib.encoder.layers import Topology
+from gnnlib.encoder.topology import Topology
 from gnnlib.errors import InputError
 
 if TYPE_CHECKING:
@@ -66,8 +66,7 @@ def read_graph(graph: GraphLike, spec: GraphSpec) -> GraphTensorsIn:
         edge_type = None if edge_type is None else edge_type.index_select(0, order)
         restore = torch.empty_like(order)
         restore[order] = torch.arange(num_edges, device=order.device)
-    degree = torch.bincount(edge_index[1], minlength=x.shape[0]).to(x.dtype)
-    topology = Topology(edge_index[0], edge_index[1], degree, None)
+    topology = Topology.from_sorted(edge_index, x.shape[0])
     return GraphTensorsIn(x, edge_attr, node_type, edge_type, batch, num_graphs, topology, restore)
 
 

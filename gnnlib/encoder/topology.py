@@ -1,0 +1,74 @@
+"""Who sends to whom, put in the order of the receivers once per graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gnnlib.typing import IntArray
+
+__all__ = ["Topology"]
+
+
+@dataclass(frozen=True)
+class Topology:
+    """The edges of a graph, sorted by receiver.
+
+    Attributes
+    ----------
+    sender, receiver : Tensor [E], int64
+        `receiver` is non-decreasing.
+    degree : Tensor [N], int64
+        Number of incoming edges of each node.
+    neighbours : int or None
+        k when every node receives exactly k > 0 edges: edge tensors may then be viewed as [N, k, ...].
+    """
+
+    sender: Tensor
+    receiver: Tensor
+    degree: Tensor
+    neighbours: int | None
+
+    @classmethod
+    def from_sorted(cls, edge_index: Tensor, num_nodes: int) -> Topology:
+        """Build from an ``edge_index`` [2, E] whose receivers are non-decreasing.
+
+        Examples
+        --------
+        >>> Topology.from_sorted(torch.tensor([[1, 2, 0], [0, 1, 2]]), 3).neighbours
+        1
+        """
+        sender, receiver = edge_index[0].contiguous(), edge_index[1].contiguous()
+        degree = torch.bincount(receiver, minlength=num_nodes)
+        neighbours = None
+        if num_nodes and receiver.numel() and receiver.numel() % num_nodes == 0:
+            k = receiver.numel() // num_nodes
+            neighbours = k if bool((degree == k).all()) else None
+        return cls(sender, receiver, degree, neighbours)
+
+    @property
+    def num_nodes(self) -> int:
+        """Number of nodes N."""
+        return int(self.degree.shape[0])
+
+    @cached_property
+    def lonely(self) -> Tensor:
+        """Mask [N, 1] of the nodes without incoming edges."""
+        return (self.degree == 0).unsqueeze(-1)
+
+    @cached_property
+    def sender_array(self) -> IntArray:
+        """`sender` as an array of the CPU."""
+        return self.sender.numpy()
+
+    @cached_property
+    def first_edge(self) -> IntArray:
+        """First edge of each receiver, and the number of edges at the end: array [N + 1] of the CPU."""
+        ends = self.degree.cumsum(0)
+        return torch.cat([ends.new_zeros(1), ends]).numpy()
