@@ -176,7 +176,7 @@ def _nearest_by_matrix(problem: TSP, k: int) -> IntArray:
 
 
 def space_filling_curve(x: Any, *, stop: StopCriterion | None = None, seed: Seed = 0) -> TourResult:  # noqa: ARG001
-    """Visit the cities as a Hilbert curve does; about 25 % above the optimum on uniform points, in no time.
+    """Visit the cities as a Hilbert curve does; about 38 % above the optimum on uniform points, in no time.
 
     Needs coordinates, of which the first two count. The seed has no bearing.
 
