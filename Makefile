@@ -1,9 +1,9 @@
 # make demo       the main job, from nothing: .venv, install, solve, a table and pictures in demo/
-# make test       lint (ruff, mypy, import-linter) and the tests; what .ci/run calls
+# make test       lint (ruff, mypy, import-linter), tests, notebooks; what .ci/run calls
 # make lint       the lint part alone
 # make notebooks  execute the notebooks in place
 # make bench      the benchmarks against peers, then RESULTS.md
-# make docs       check that README and docstring examples run
+# make docs       check that the papers and the examples of the docstrings run
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,18 +13,21 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 .PHONY: demo test lint notebooks bench docs clean
 .DELETE_ON_ERROR:
 
+# a Python without ensurepip makes an environment without pip; its own pip then puts one in
 $(VENV)/bin/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gnnlib needs Python 3.11 or newer; name one with: make PYTHON=python3.11")'
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gnnlib needs Python 3.11 or newer; name one with: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV) || { \
+	  $(PYTHON) -m venv --clear --without-pip $(VENV) && $(PYTHON) -m pip --python $@ install --quiet pip; }
 
-# torch first: its exact version keeps the resolver from looking at other builds
-$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(PIP) install --quiet --constraint constraints.txt torch
-	$(PIP) install --quiet --constraint constraints.txt --editable .
+# torch first: its exact version keeps the resolver from looking at other builds;
+# setuptools in the environment, and no build isolation, so that a later run needs no network
+$(VENV)/.installed: pyproject.toml setup.py constraints.txt | $(VENV)/bin/python
+	$(PIP) install --quiet --constraint constraints.txt 'setuptools>=77' torch
+	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable .
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable '.[dev]'
 	touch $@
 
 demo: $(VENV)/.installed
@@ -38,6 +41,7 @@ lint: $(VENV)/.installed-dev
 
 test: lint
 	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 notebooks
 
 notebooks: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest --nbmake --overwrite --nbmake-timeout=300 notebooks
