@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,17 @@ from gnnlib.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 PAPERS = ("README.md", "CONTRIBUTING.md")
-FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
 
 def blocks(paper: str, *languages: str) -> list[tuple[int, str]]:
     """Line number and text of each fenced block in one of the languages."""
     text = (ROOT / paper).read_text()
-    return [(text.count("\n", 0, match.start(2)), match[2]) for match in FENCE.finditer(text) if match[1] in languages]
+    return [
+        (text.count("\n", 0, match.start(3)), textwrap.dedent(match[3]))
+        for match in FENCE.finditer(text)
+        if match[2] in languages
+    ]
 
 
 def commands(paper: str) -> list[str]:
