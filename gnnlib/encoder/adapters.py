@@ -1,4 +1,4 @@
-"""What each domain has of its own around the shared trunk: input adapters, norm affines, low-rank adapters.
+"""What each domain has of its own around the shared trunk: input adapters and norm affines.
 
 Continuous features and type embeddings of a `GraphSpec` become node states of width W and edge states of width D.
 """
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from gnnlib.graphs.schema import GraphSpec
 
-__all__ = ["DomainNorm", "InputAdapter", "LowRankAdapter", "domain_key"]
+__all__ = ["DomainNorm", "InputAdapter", "domain_key"]
 
 
 def domain_key(name: str) -> str:
@@ -97,35 +97,3 @@ class DomainNorm(nn.Module):
         """Normalise `state` [..., W] with the affine of `domain`."""
         weight, bias = self.affine(domain)
         return F.layer_norm(state, (self.width,), weight, bias)
-
-
-class LowRankAdapter(nn.Module):
-    """A linear map of low rank per domain, zero at the start (E. J. Hu et al. 2022, LoRA, section 4.1).
-
-    Parameters
-    ----------
-    width : int
-        Channels in and out.
-    rank : int
-        Rank of the map.
-    domains : iterable of str
-        One map each.
-    """
-
-    def __init__(self, width: int, rank: int, domains: Iterable[str]) -> None:
-        super().__init__()
-        self.width, self.rank = width, rank
-        self.down = nn.ParameterDict()
-        self.up = nn.ParameterDict()
-        for name in domains:
-            self.add_domain(name)
-
-    def add_domain(self, name: str) -> None:
-        """Give one more domain its map."""
-        self.down[domain_key(name)] = nn.Parameter(torch.randn(self.rank, self.width) / self.width**0.5)
-        self.up[domain_key(name)] = nn.Parameter(torch.zeros(self.width, self.rank))
-
-    def forward(self, state: Tensor, domain: str) -> Tensor:
-        """Map `state` [..., W] by the matrices of `domain`."""
-        key = domain_key(domain)
-        return F.linear(F.linear(state, self.down[key]), self.up[key])

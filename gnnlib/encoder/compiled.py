@@ -83,85 +83,70 @@ def plan_runs(topology: Topology) -> list[Run]:
 
 
 class CompiledMix(torch.autograd.Function):
-    """``mix(receive, send, edge, weight)`` with one weight per channel, on the CPU."""
+    """``mix(node, edge, weight, shift)`` with one weight per channel, on the CPU."""
 
     @staticmethod
     def forward(
-        ctx: Any, receive: Tensor, send: Tensor, edge: Tensor, weight: Tensor, topology: Topology
+        ctx: Any, node: Tensor, edge: Tensor, weight: Tensor, shift: Tensor, topology: Topology
     ) -> tuple[Tensor, Tensor]:
         """Run the kernels; all logits are kept only when a gradient may be asked for."""
         keep = any(ctx.needs_input_grad)
         runs = plan_runs(topology)
         unit = edge.new_empty(max((run.stop - run.start for run in runs), default=0), edge.shape[1])
         z = torch.empty_like(edge if keep else unit)
-        mixed, total, out = torch.empty_like(receive), torch.empty_like(receive), torch.empty_like(edge)
+        out = torch.empty_like(edge)
+        mixed, total = edge.new_empty(node.shape[0], edge.shape[1]), edge.new_empty(node.shape[0], edge.shape[1])
         mean, scale = edge.new_empty(edge.shape[0]), edge.new_empty(edge.shape[0])
         ptr, sender = topology.first_edge, topology.sender_array
-        receive_, send_, edge_, unit_, mixed_, total_, out_, mean_, scale_ = map(
-            _array, (receive, send, edge, unit, mixed, total, out, mean, scale)
-        )
+        arrays = map(_array, (node, shift, edge, unit, mixed, total, out, mean, scale))
+        node_, shift_, edge_, unit_, mixed_, total_, out_, mean_, scale_ = arrays
         for run in runs:
-            size = run.stop - run.start
-            logit = z[run.start : run.stop] if keep else z[:size]
-            run_parts(normalise_forward, run.edges, run.start, edge_, EPS, unit_, mean_, scale_)
+            size, base = run.stop - run.start, run.start
+            logit = z[base : run.stop] if keep else z[:size]
+            logit_ = _array(logit)
+            run_parts(normalise_forward, run.edges, base, edge_, EPS, unit_, mean_, scale_)
             torch.mm(unit[:size], weight.t(), out=logit)
-            run_parts(
-                mix_forward,
-                run.nodes,
-                run.start,
-                ptr,
-                sender,
-                receive_,
-                send_,
-                _array(logit),
-                edge_,
-                out_,
-                mixed_,
-                total_,
-            )
+            run_parts(mix_forward, run.nodes, base, ptr, sender, node_, shift_, logit_, edge_, out_, mixed_, total_)
         ctx.topology = topology
-        ctx.save_for_backward(receive, send, edge, weight, z, mixed, total, mean, scale)
+        ctx.save_for_backward(node, edge, weight, shift, z, mixed, total, mean, scale)
         return mixed, out
 
     @staticmethod
     def backward(ctx: Any, grad_mixed: Tensor, grad_out: Tensor) -> tuple[Tensor | None, ...]:
         """Run the backward kernels; when the gradient itself is to be differentiated, use tensor operations."""
-        receive, send, edge, weight, z, mixed, total, mean, scale = ctx.saved_tensors
+        node, edge, weight, shift, z, mixed, total, mean, scale = ctx.saved_tensors
         topology = ctx.topology
         if torch.is_grad_enabled():
-            results = mix_tensors(receive, send, edge, weight, topology)
-            inputs = [t for t in (receive, send, edge, weight) if t.requires_grad]
-            found = iter(
-                torch.autograd.grad(results, inputs, (grad_mixed, grad_out), create_graph=True, allow_unused=True)
-            )
-            return (*(next(found) if t.requires_grad else None for t in (receive, send, edge, weight)), None)
+            results = mix_tensors(node, edge, weight, shift, topology)
+            inputs = (node, edge, weight, shift)
+            wanted = [tensor for tensor in inputs if tensor.requires_grad]
+            grads = torch.autograd.grad(results, wanted, (grad_mixed, grad_out), create_graph=True)
+            found = iter(grads)
+            return (*(next(found) if tensor.requires_grad else None for tensor in inputs), None)
 
         runs = plan_runs(topology)
         unit = edge.new_empty(max((run.stop - run.start for run in runs), default=0), edge.shape[1])
-        grad_unit, grad_z = torch.empty_like(unit), torch.empty_like(unit)
-        grad_receive, grad_edge, grad_weight = (
-            torch.empty_like(receive),
-            torch.empty_like(edge),
-            torch.zeros_like(weight),
-        )
+        grad_unit, grad_z, grad_edge = torch.empty_like(unit), torch.empty_like(unit), torch.empty_like(edge)
+        grad_weight = torch.zeros_like(weight)
         parts = max((len(run.nodes) for run in runs), default=1)
-        grad_send = send.new_zeros(parts, *send.shape)
+        grad_node = node.new_zeros(parts, *node.shape)
         ptr, sender = topology.first_edge, topology.sender_array
-        arrays = map(_array, (send, edge, unit, z, mixed, total, mean, scale, grad_unit, grad_z))
-        send_, edge_, unit_, z_, mixed_, total_, mean_, scale_, grad_unit_, grad_z_ = arrays
-        arrays = map(_array, (grad_mixed.contiguous(), grad_out.contiguous(), grad_receive, grad_edge, grad_send))
-        grad_mixed_, grad_out_, grad_receive_, grad_edge_, grad_send_ = arrays
+        arrays = map(_array, (node, edge, unit, z, mixed, total, mean, scale, grad_unit, grad_z))
+        node_, edge_, unit_, z_, mixed_, total_, mean_, scale_, grad_unit_, grad_z_ = arrays
+        arrays = map(_array, (grad_mixed.contiguous(), grad_out.contiguous(), grad_edge, grad_node))
+        grad_mixed_, grad_out_, grad_edge_, grad_node_ = arrays
         for run in runs:
             size, base = run.stop - run.start, run.start
             run_parts(normalise_again, run.edges, base, edge_, unit_, mean_, scale_)
             run_parts(
-                mix_backward, run.nodes, base, ptr, sender, send_, z_, mixed_, total_,
-                grad_mixed_, grad_out_, grad_z_, grad_receive_, grad_send_,
+                mix_backward, run.nodes, base, ptr, sender, node_, z_, mixed_, total_,
+                grad_mixed_, grad_out_, grad_z_, grad_node_,
             )  # fmt: skip
             grad_weight.addmm_(grad_z[:size].t(), unit[:size])
             torch.mm(grad_z[:size], weight, out=grad_unit[:size])
             run_parts(normalise_backward, run.edges, base, unit_, scale_, grad_unit_, grad_out_, grad_edge_)
-        return grad_receive, grad_send[0] if parts == 1 else grad_send.sum(0), grad_edge, grad_weight, None
+        total_node = grad_node[0] if parts == 1 else grad_node.sum(0)
+        return total_node, grad_edge, grad_weight, total_node[:, : edge.shape[1]].sum(0), None
 
 
 def _array(tensor: Tensor) -> Any:

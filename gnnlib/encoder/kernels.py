@@ -5,7 +5,7 @@ processor's first cache from the gather of its sender to the sum into its receiv
 
 Every kernel begins with ``part, first, last, base``: it works on rows ``first`` to ``last``, as thread number ``part``;
 arrays marked "run" hold the edges of the current run only, the first of which has the number ``base``. Kernels release
-the interpreter lock and write rows of their own only (`mix_backward` also adds into its thread's ``grad_send``).
+the interpreter lock and write rows of their own only (`mix_backward` adds into its thread's ``grad_node``).
 """
 
 # ruff: noqa: PLR0913, ARG001 (kernels take arrays one by one, and all begin with the same four arguments)
@@ -162,8 +162,8 @@ def mix_forward(
     base: int,
     ptr: Any,
     sender: Any,
-    receive: Any,
-    send: Any,
+    node: Any,
+    shift: Any,
     z: Any,
     edge: Any,
     out: Any,
@@ -180,10 +180,10 @@ def mix_forward(
         First edge of each receiver.
     sender : array [E]
         Sending node of each edge.
-    receive : array [N, D]
-        Part of the logit that belongs to the receiver.
-    send : array [N, 2 D]
-        Part of the logit that belongs to the sender, then its value.
+    node : array [N, 3 D]
+        What a node adds to the logits of the edges it receives, to those of the edges it sends, and its value.
+    shift : array [D]
+        Constant of the logit.
     z : array [run, D]
         Part of the logit that belongs to the edge; becomes the whole logit.
     edge, out : array [E, D]
@@ -191,22 +191,24 @@ def mix_forward(
     mixed, weight : array [N, D]
         Receive the weighted mean of the messages and the sum of the weights (0 and 1 without edges).
     """
-    width = receive.shape[1]
-    one, limit = receive.dtype.type(1), receive.dtype.type(LIMIT)
+    width = z.shape[1]
+    one, limit = z.dtype.type(1), z.dtype.type(LIMIT)
+    own = np.empty_like(shift)
     for i in range(first, last):
-        own, top, bottom = receive[i], mixed[i], weight[i]
+        receiving, top, bottom = node[i], mixed[i], weight[i]
         for d in range(width):
+            own[d] = receiving[d] + shift[d]
             top[d] = 0
             bottom[d] = 0
         for e in range(ptr[i], ptr[i + 1]):
-            other, logit, old, new = send[sender[e]], z[e - base], edge[e], out[e]
+            other, logit, old, new = node[sender[e]], z[e - base], edge[e], out[e]
             for d in range(width):
-                x = logit[d] + own[d] + other[d]
+                x = logit[d] + own[d] + other[width + d]
                 q = _exp(min(max(x, -limit), limit))
                 update = x * (q / (one + q))
                 logit[d] = x
                 new[d] = old[d] + update
-                top[d] += q * (other[width + d] + update)
+                top[d] += q * (other[2 * width + d] + update)
                 bottom[d] += q
         if ptr[i + 1] == ptr[i]:
             for d in range(width):
@@ -223,15 +225,14 @@ def mix_backward(
     base: int,
     ptr: Any,
     sender: Any,
-    send: Any,
+    node: Any,
     z: Any,
     mixed: Any,
     weight: Any,
     grad_mixed: Any,
     grad_out: Any,
     grad_z: Any,
-    grad_receive: Any,
-    grad_send: Any,
+    grad_node: Any,
 ) -> None:
     """Gradients of `mix_forward`.
 
@@ -239,7 +240,7 @@ def mix_backward(
     ----------
     part, first, last, base : int
         See the module; the rows are receivers.
-    ptr, sender, send, mixed, weight : arrays
+    ptr, sender, node, mixed, weight : arrays
         As `mix_forward` had and left them.
     z : array [E, D]
         The whole logits.
@@ -249,34 +250,31 @@ def mix_backward(
         Gradient of ``out``.
     grad_z : array [run, D]
         Receives the gradient of the logits.
-    grad_receive : array [N, D]
-        Receives the gradient of ``receive``.
-    grad_send : array [threads, N, 2 D]
-        The gradient of ``send`` is added to the thread's own rows.
+    grad_node : array [threads, N, 3 D]
+        The gradient of ``node`` is added to the thread's own rows.
     """
     width = mixed.shape[1]
     one, limit, none = z.dtype.type(1), z.dtype.type(LIMIT), z.dtype.type(0)
-    grad_sent = grad_send[part]
+    grad_own = grad_node[part]
     share = np.empty_like(mixed[0])
     for i in range(first, last):
-        mean, grad_own = mixed[i], grad_receive[i]
+        mean, grad_receiving = mixed[i], grad_own[i]
         for d in range(width):
-            grad_own[d] = 0
             share[d] = grad_mixed[i, d] / weight[i, d]
         for e in range(ptr[i], ptr[i + 1]):
             j = sender[e]
-            value, grad_other, logit, grad_new, grad = send[j], grad_sent[j], z[e], grad_out[e], grad_z[e - base]
+            other, grad_other, logit, grad_new, grad = node[j], grad_own[j], z[e], grad_out[e], grad_z[e - base]
             for d in range(width):
                 x = logit[d]
                 q = _exp(min(max(x, -limit), limit))
                 gate = q / (one + q)
                 update = x * gate
                 weighted = q * share[d]
-                through_weight = weighted * (value[width + d] + update - mean[d])
+                through_weight = weighted * (other[2 * width + d] + update - mean[d])
                 if abs(x) > limit:
                     through_weight = none
                 slope = through_weight + (weighted + grad_new[d]) * (gate + update * (one - gate))
                 grad[d] = slope
-                grad_own[d] += slope
-                grad_other[d] += slope
-                grad_other[width + d] += weighted
+                grad_receiving[d] += slope
+                grad_other[width + d] += slope
+                grad_other[2 * width + d] += weighted

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gnnlib.encoder.adapters import DomainNorm, LowRankAdapter, domain_key
+from gnnlib.encoder.adapters import DomainNorm, domain_key
 from gnnlib.encoder.mixing import HEAD_WIDTH, Backend, choose_backend, mix
 
 if TYPE_CHECKING:
@@ -46,48 +46,82 @@ class EdgeMixer(nn.Module):
         self.edge_width = edge_width
         self.backend: Backend = "auto"
         self.norm = DomainNorm(edge_width, domains)
-        self.node = nn.Linear(width, 3 * edge_width)
-        self.edge = nn.Linear(edge_width, edge_width, bias=False)
-        self.out = nn.Linear(edge_width, width)
+        self.node = nn.Linear(width, 3 * edge_width, bias=False)
+        self.edge = nn.Linear(edge_width, edge_width)
+        self.out = nn.Linear(edge_width, width, bias=False)
         self.score: nn.Parameter | None = None
         if mixer == "attention":
             self.score = nn.Parameter(torch.randn(edge_width // HEAD_WIDTH, HEAD_WIDTH) / HEAD_WIDTH**0.5)
 
-    def forward(self, node: Tensor, edge: Tensor, topology: Topology, domain: str) -> tuple[Tensor, Tensor]:
-        """Return the node update [N, W] and the new edge states [E, D]."""
-        scale, shift = self.norm.affine(domain)
-        channels = self.edge_width
-        # the shift of the norm, seen through the projection, is a constant of the logit
-        receive = F.linear(node, self.node.weight[:channels], self.node.bias[:channels] + self.edge.weight @ shift)
-        send = F.linear(node, self.node.weight[channels:], self.node.bias[channels:])
+    def forward(
+        self, state: Tensor, node: Tensor, edge: Tensor, topology: Topology, domain: str
+    ) -> tuple[Tensor, Tensor]:
+        """Return `state` [N, W] plus what `node` [N, W], its normalised form, hears, and the new edge states [E, D]."""
+        scale, offset = self.norm.affine(domain)
+        weight = self.edge.weight
+        # the offset of the norm, seen through the projection, is a constant of the logit
+        shift = self.edge.bias + weight @ offset
         backend = choose_backend(self.backend, topology, edge, gated=self.score is None)
-        mixed, edge = mix(receive, send, edge, self.edge.weight * scale, topology, score=self.score, backend=backend)
-        return self.out(mixed), edge
+        mixed, edge = mix(self.node(node), edge, weight * scale, shift, topology, score=self.score, backend=backend)
+        return torch.addmm(state, mixed, self.out.weight.t()), edge
 
 
 class FeedForward(nn.Module):
-    """Two-layer perceptron per node, shared, adapted or routed between the domains."""
+    """Two-layer perceptron per node, shared, adapted or routed between the domains.
+
+    Adapted: each domain has 8 hidden units of its own beside the shared ones, silent at the start (J. He et al. 2022,
+    "Towards a unified view of parameter-efficient transfer learning", the parallel adapter). Routed: four experts,
+    mixed by a softmax over what the node's state and the domain's token say.
+
+    Parameters
+    ----------
+    width : int
+        Channels W.
+    ratio : int
+        Hidden units per channel.
+    sharing : {"hard", "adapters", "routed", "separate"}
+        See `Encoder`.
+    domains : sequence of str
+        The domains.
+    """
 
     def __init__(self, width: int, ratio: int, sharing: Sharing, domains: Sequence[str]) -> None:
         super().__init__()
+        self.width = width
         self.experts = NUM_EXPERTS if sharing == "routed" else 1
+        self.sharing = sharing
         self.up = nn.Linear(width, self.experts * ratio * width)
-        self.down = nn.Linear(self.experts * ratio * width, width)
-        self.adapter = LowRankAdapter(width, ADAPTER_RANK, domains) if sharing == "adapters" else None
+        self.down = nn.Linear(self.experts * ratio * width, width, bias=False)
         self.router = nn.Linear(width, NUM_EXPERTS) if sharing == "routed" else None
-        self.token = nn.ParameterDict()
-        if self.router is not None:
-            for name in domains:
-                self.token[domain_key(name)] = nn.Parameter(torch.zeros(NUM_EXPERTS))
+        self.token, self.own_up, self.own_bias, self.own_down = (nn.ParameterDict() for _ in range(4))
+        for name in domains:
+            self.add_domain(name)
 
-    def forward(self, state: Tensor, domain: str) -> Tensor:
-        """Map node states [N, W]."""
-        hidden = F.silu(self.up(state))
+    def add_domain(self, name: str) -> None:
+        """Give one more domain what is its own."""
+        key = domain_key(name)
+        if self.sharing == "routed":
+            self.token[key] = nn.Parameter(torch.zeros(NUM_EXPERTS))
+        if self.sharing == "adapters":
+            self.own_up[key] = nn.Parameter(torch.randn(ADAPTER_RANK, self.width) / self.width**0.5)
+            self.own_bias[key] = nn.Parameter(torch.zeros(ADAPTER_RANK))
+            self.own_down[key] = nn.Parameter(torch.zeros(self.width, ADAPTER_RANK))
+
+    def forward(self, state: Tensor, node: Tensor, domain: str) -> Tensor:
+        """Return `state` [N, W] plus the map of `node` [N, W], its normalised form."""
+        up: Tensor = self.up.weight
+        bias: Tensor = self.up.bias
+        down: Tensor = self.down.weight
+        key = domain_key(domain)
+        if self.sharing == "adapters":
+            up = torch.cat([up, self.own_up[key]])
+            bias = torch.cat([bias, self.own_bias[key]])
+            down = torch.cat([down, self.own_down[key]], dim=1)
+        hidden = F.silu(F.linear(node, up, bias))
         if self.router is not None:
-            share = torch.softmax(self.router(state) + self.token[domain_key(domain)], dim=-1)
+            share = torch.softmax(self.router(node) + self.token[key], dim=-1)
             hidden = (hidden.unflatten(-1, (self.experts, -1)) * share.unsqueeze(-1)).flatten(-2)
-        out: Tensor = self.down(hidden)
-        return out if self.adapter is None else out + self.adapter(state, domain)
+        return torch.addmm(state, hidden, down.t())
 
 
 class Block(nn.Module):
@@ -105,6 +139,5 @@ class Block(nn.Module):
 
     def forward(self, node: Tensor, edge: Tensor, topology: Topology, domain: str) -> tuple[Tensor, Tensor]:
         """Return new node states [N, W] and edge states [E, D]."""
-        update, edge = self.mixer(self.norm_mixer(node, domain), edge, topology, domain)
-        node = node + update
-        return node + self.feed_forward(self.norm_feed_forward(node, domain), domain), edge
+        node, edge = self.mixer(node, self.norm_mixer(node, domain), edge, topology, domain)
+        return self.feed_forward(node, self.norm_feed_forward(node, domain), domain), edge

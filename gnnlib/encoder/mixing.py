@@ -67,10 +67,10 @@ def choose_backend(wanted: Backend, topology: Topology, state: Tensor, *, gated:
 
 
 def mix(
-    receive: Tensor,
-    send: Tensor,
+    node: Tensor,
     edge: Tensor,
     weight: Tensor,
+    shift: Tensor,
     topology: Topology,
     *,
     score: Tensor | None = None,
@@ -80,14 +80,14 @@ def mix(
 
     Parameters
     ----------
-    receive : Tensor [N, D]
-        Part of the logit that belongs to the receiver.
-    send : Tensor [N, 2 D]
-        Part of the logit that belongs to the sender, then its value.
+    node : Tensor [N, 3 D]
+        What a node adds to the logits of the edges it receives, to those of the edges it sends, and its value.
     edge : Tensor [E, D]
         Edge states.
     weight : Tensor [D, D]
         Maps normalised edge states into the logit.
+    shift : Tensor [D]
+        Constant of the logit.
     topology : Topology
         Senders and receivers.
     score : Tensor [D / 8, 8], optional
@@ -103,16 +103,16 @@ def mix(
     if backend == "compiled":
         from gnnlib.encoder.compiled import CompiledMix
 
-        mixed, out = CompiledMix.apply(receive.contiguous(), send.contiguous(), edge.contiguous(), weight, topology)
+        mixed, out = CompiledMix.apply(node.contiguous(), edge.contiguous(), weight, shift.contiguous(), topology)
         return mixed, out
-    return mix_tensors(receive, send, edge, weight, topology, score=score, dense=backend == "dense")
+    return mix_tensors(node, edge, weight, shift, topology, score=score, dense=backend == "dense")
 
 
 def mix_tensors(
-    receive: Tensor,
-    send: Tensor,
+    node: Tensor,
     edge: Tensor,
     weight: Tensor,
+    shift: Tensor,
     topology: Topology,
     *,
     score: Tensor | None = None,
@@ -121,8 +121,9 @@ def mix_tensors(
     """Do what `mix` does by tensor operations: the sparse back-end, or the dense one on a regular graph."""
     channels = edge.shape[-1]
     shape = (topology.num_nodes, topology.neighbours or 0, channels)
+    receive, send = node.split([channels, 2 * channels], dim=-1)
     logit, value = send.index_select(0, topology.sender).split(channels, dim=-1)
-    z = logit + F.linear(F.layer_norm(edge, (channels,), eps=EPS), weight)
+    z = logit + F.linear(F.layer_norm(edge, (channels,), eps=EPS), weight, shift)
     if dense:
         z = (z.view(shape) + receive.unsqueeze(1)).flatten(0, 1)
     else:
