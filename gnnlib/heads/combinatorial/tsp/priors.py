@@ -1,0 +1,186 @@
+"""Priors: how likely each candidate edge is to belong to an optimal tour, before any search.
+
+"gnn" is the trained edge scorer; "softdist" and "knn" know the distance only, and are what a learned prior has to beat
+(Y. Xia et al. 2024, *Position: rethinking post-hoc search-based neural approaches for solving large-scale traveling
+salesman problems*, ICML; X. Pan et al. 2025, *Beyond the heatmap*).
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from gnnlib.errors import InputError
+from gnnlib.heads.combinatorial.kernels.distance import DistanceData
+
+if TYPE_CHECKING:
+    from gnnlib.encoder import GraphModel
+    from gnnlib.heads.combinatorial.tsp.problem import TSP
+    from gnnlib.typing import FloatArray
+
+__all__ = ["PRIORS", "candidates_from_scores", "edge_scores", "load_prior"]
+
+Int32Array = npt.NDArray[np.int32]
+
+PRIORS = ("gnn", "softdist", "knn")
+"""What `edge_scores` knows."""
+
+WEIGHTS = "tsp"
+"""Name of the shipped model behind "gnn"."""
+
+TEMPERATURE = 0.25
+"""Temperature of "softdist" in units of the mean neighbour distance of the instance."""
+
+RANK_FREQUENCY = (0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01, 0.005)
+"""Measured share of cities whose k-th nearest neighbour is next to them in the tour, k = 1 .. 10."""
+
+
+@functools.cache
+def _model() -> GraphModel:
+    from gnnlib.encoder import load
+
+    return load(WEIGHTS)
+
+
+def load_prior(prior: str | None) -> None:
+    """Load what a prior needs, so that a later `edge_scores` does not have to wait for it.
+
+    Examples
+    --------
+    >>> load_prior("softdist")
+    """
+    if prior == "gnn":
+        _model()
+
+
+def edge_scores(
+    data: TSP | DistanceData, neighbours: npt.NDArray[np.integer], lengths: FloatArray, prior: str
+) -> FloatArray:
+    """Score candidate edges: higher means more likely in an optimal tour.
+
+    Parameters
+    ----------
+    data : TSP or DistanceData
+        Symmetric distances, cities numbered as in `neighbours`; only "gnn" reads it.
+    neighbours : int array [N, K]
+        Nearest neighbours of each city, nearest first.
+    lengths : float array [N, K]
+        Their distances.
+    prior : {"gnn", "softdist", "knn"}
+        "gnn": logarithm of the odds by the trained model, the same for both directions of an edge. "softdist": logarithm
+        of the softmax of ``-distance / tau`` over the candidates of the city. "knn": logarithm of the measured frequency
+        with which a neighbour of that rank is a tour neighbour.
+
+    Returns
+    -------
+    float array [N, K]
+
+    Raises
+    ------
+    InputError
+        If the prior is unknown or the shapes do not fit.
+
+    Examples
+    --------
+    >>> from gnnlib.graphs.build import knn_neighbours
+    >>> from gnnlib.heads.combinatorial.tsp.problem import TSP
+    >>> points = np.array([[0.0, 0.0], [1.0, 0.0], [3.0, 0.0], [3.0, 2.0]])
+    >>> scores = edge_scores(TSP.from_coords(points), *knn_neighbours(points, 3), "softdist")
+    >>> bool((np.diff(scores, axis=1) <= 0).all())
+    True
+    """
+    if neighbours.ndim != 2 or neighbours.shape != lengths.shape:
+        raise InputError(
+            f"`neighbours` and `lengths` must have one shape [N, K], found {neighbours.shape} and {lengths.shape}"
+        )
+    if prior == "gnn":
+        return _network_scores(data, neighbours, lengths)
+    if prior == "softdist":
+        return _softdist(lengths)
+    if prior == "knn":
+        return _rank_frequencies(lengths)
+    raise InputError(f"`prior` must be one of {', '.join(PRIORS)}, found {prior!r}")
+
+
+def _network_scores(data: TSP | DistanceData, neighbours: npt.NDArray[np.integer], lengths: FloatArray) -> FloatArray:
+    import torch
+
+    from gnnlib.heads.combinatorial.tsp.graph import neighbour_graph
+    from gnnlib.heads.combinatorial.tsp.head import edge_logits
+
+    distances = data if isinstance(data, DistanceData) else data.distance_data()
+    graph = neighbour_graph(distances, neighbours, lengths)
+    with torch.inference_mode():
+        return edge_logits(_model()(graph)).reshape(neighbours.shape)
+
+
+def _softdist(lengths: FloatArray) -> FloatArray:
+    mean = float(lengths.mean()) if lengths.size else 0.0
+    energy = lengths / (TEMPERATURE * mean) if mean > 0.0 else np.zeros_like(lengths)
+    energy = energy - energy.min(axis=1, keepdims=True, initial=np.inf)
+    return -energy - np.log(np.exp(-energy).sum(axis=1, keepdims=True))
+
+
+def _rank_frequencies(lengths: FloatArray) -> FloatArray:
+    known = np.log(RANK_FREQUENCY)
+    ranks = np.arange(lengths.shape[1])
+    beyond = known[-1] - np.maximum(ranks - len(known) + 1, 0) * (known[-2] - known[-1])
+    row = np.where(ranks < len(known), known[np.minimum(ranks, len(known) - 1)], beyond)
+    return np.broadcast_to(row, lengths.shape).copy()
+
+
+def candidates_from_scores(
+    neighbours: npt.NDArray[np.integer],
+    lengths: FloatArray,
+    scores: FloatArray,
+    count: int,
+    *,
+    keep_nearest: int = 0,
+) -> tuple[Int32Array, FloatArray]:
+    """Keep the best-scored candidates of each city, in the order in which a search should try them.
+
+    Parameters
+    ----------
+    neighbours : int array [N, K]
+        Nearest neighbours of each city, nearest first.
+    lengths, scores : float array [N, K]
+        Distance and score of each.
+    count : int >= 1
+        Candidates to keep; K when that is less.
+    keep_nearest : int >= 0, default 0
+        So many of the nearest neighbours are kept whatever their score, at most `count`.
+
+    Returns
+    -------
+    candidates : int32 array [N, min(count, K)]
+        Highest score first; of equal scores the nearer first.
+    lengths : float array [N, min(count, K)]
+        Their distances.
+
+    Examples
+    --------
+    >>> near, apart = np.array([[4, 7, 9]]), np.array([[1.0, 2.0, 3.0]])
+    >>> candidates_from_scores(near, apart, np.array([[0.1, 0.3, 0.2]]), 2)
+    (array([[7, 9]], dtype=int32), array([[2., 3.]]))
+    >>> candidates_from_scores(near, apart, np.array([[0.1, 0.3, 0.2]]), 2, keep_nearest=1)[0]
+    array([[7, 4]], dtype=int32)
+    """
+    if not neighbours.shape == lengths.shape == scores.shape or neighbours.ndim != 2:
+        raise InputError(
+            "`neighbours`, `lengths` and `scores` must have one shape [N, K], "
+            f"found {neighbours.shape}, {lengths.shape} and {scores.shape}"
+        )
+    if count < 1 or keep_nearest < 0:
+        raise InputError(f"`count` must be >= 1 and `keep_nearest` >= 0, found {count} and {keep_nearest}")
+    count = min(count, neighbours.shape[1])
+    urgent = scores.astype(np.float64)  # a copy
+    urgent[:, : min(keep_nearest, count)] = np.inf
+    kept = np.sort(np.argsort(-urgent, axis=1, kind="stable")[:, :count], axis=1)
+    ranking = np.take_along_axis(
+        kept, np.argsort(-np.take_along_axis(scores, kept, axis=1), axis=1, kind="stable"), axis=1
+    )
+    candidates = np.take_along_axis(neighbours, ranking, axis=1).astype(np.int32)
+    return candidates, np.take_along_axis(lengths, ranking, axis=1)
