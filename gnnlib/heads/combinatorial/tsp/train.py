@@ -1,0 +1,303 @@
+"""Train the edge scorer; one command makes the shipped weights.
+
+.. code-block:: text
+
+    python -m gnnlib.heads.combinatorial.tsp.train --preset small --out gnnlib/weights/tsp
+
+generates instances, solves them with the project's own search (cached under ``runs/tsp``), trains, measures on
+instances that took no part, and writes weights and card. Labels are continued after an interrupt in any case, training
+with ``--resume``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import platform
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from gnnlib.encoder import Card, Encoder, GraphModel, seeded_parameters, tune_cpu
+from gnnlib.heads.combinatorial.tsp.graph import TSP_SPEC, TourGraph, join_tour_graphs, neighbour_graph, tour_graph
+from gnnlib.heads.combinatorial.tsp.head import TourHead, edge_logits
+from gnnlib.heads.combinatorial.tsp.labels import LabelledTour, LabelPlan, make_labels
+from gnnlib.heads.combinatorial.tsp.quality import measure_scores, rank_frequencies
+from gnnlib.seeding import spawn_seeds
+from gnnlib.training import FitConfig, FitResult, fit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gnnlib.typing import FloatArray, IntArray
+
+__all__ = ["PRESETS", "Preset", "TourBatches", "build_model", "main", "measure_model", "train_model"]
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Size of the model, of the data and of the training.
+
+    Parameters
+    ----------
+    width, edge_width, depth : int
+        Arguments of the `Encoder`.
+    plans : tuple of LabelPlan
+        The instances of each split.
+    fit : FitConfig
+    """
+
+    width: int
+    edge_width: int
+    depth: int
+    plans: tuple[LabelPlan, ...]
+    fit: FitConfig
+
+
+_HELD_OUT = (
+    LabelPlan("val", 64),
+    LabelPlan("test", 64),
+    LabelPlan("large", 12, low=1000, high=1000, kicks_per_city=10),
+)
+
+_FIT = FitConfig(
+    epochs=30,
+    batch_size=12,
+    learning_rate=4e-3,
+    warmup_steps=200,
+    loss_weights={"edge": 1.0, "rank": 0.5},
+    ema_decay=0.995,
+    monitor="average_precision",
+    mode="max",
+)
+
+#: "small" is what ships: half an hour on one core. "base" is meant for a GPU beside a dozen cores.
+PRESETS = {
+    "small": Preset(48, 24, 4, (LabelPlan("train", 2048), *_HELD_OUT), _FIT),
+    "base": Preset(
+        128,
+        64,
+        6,
+        (LabelPlan("train", 32_768), *_HELD_OUT),
+        replace(_FIT, epochs=40, batch_size=32, learning_rate=2e-3),
+    ),
+}
+
+
+class TourBatches:
+    """Labelled graphs in batches, in a new order every epoch.
+
+    Parameters
+    ----------
+    graphs : sequence of TourGraph
+    batch_size : int >= 1
+        Graphs in a batch; the last batch of an epoch may have fewer.
+    seed : int, optional
+        Of the order; without it the order stays that of `graphs`.
+
+    Examples
+    --------
+    >>> from gnnlib.heads.combinatorial.tsp.problem import TSP
+    >>> square = tour_graph(TSP.from_coords([[0, 0], [0, 1], [1, 1], [1, 0]]), [0, 1, 2, 3])
+    >>> [batch.num_graphs for batch in TourBatches([square] * 5, batch_size=2)(1)]
+    [2, 2, 1]
+    """
+
+    def __init__(self, graphs: Sequence[TourGraph], batch_size: int, seed: int | None = None) -> None:
+        self.graphs, self.batch_size, self.seed = graphs, batch_size, seed
+
+    def __len__(self) -> int:
+        return -(-len(self.graphs) // self.batch_size)
+
+    def __call__(self, epoch: int) -> Iterator[TourGraph]:
+        """Yield the batches of one epoch."""
+        order = np.arange(len(self.graphs))
+        if self.seed is not None:
+            order = np.random.default_rng([self.seed, epoch]).permutation(len(self.graphs))
+        for first in range(0, len(order), self.batch_size):
+            yield join_tour_graphs([self.graphs[i] for i in order[first : first + self.batch_size].tolist()])
+
+
+def build_model(preset: Preset, *, seed: int = 0) -> GraphModel:
+    """Build an untrained edge scorer.
+
+    Examples
+    --------
+    >>> build_model(PRESETS["small"]).encoder.config.width
+    48
+    """
+    for_encoder, for_head = spawn_seeds(seed, 2)
+    encoder = Encoder(
+        [TSP_SPEC],
+        width=preset.width,
+        depth=preset.depth,
+        edge_width=preset.edge_width,
+        sharing="hard",
+        seed=for_encoder,
+    )
+    with seeded_parameters(for_head):
+        return GraphModel(encoder, TourHead(preset.width, preset.edge_width))
+
+
+def train_model(
+    model: GraphModel,
+    train: Sequence[LabelledTour],
+    val: Sequence[LabelledTour],
+    config: FitConfig,
+    *,
+    folder: Path,
+    seed: int = 0,
+    resume: bool = False,
+    progress: bool = False,
+) -> FitResult:
+    """Fit the model; the weights that are best on `val` stay in it.
+
+    Parameters
+    ----------
+    model : GraphModel
+    train, val : sequence of LabelledTour
+    config : FitConfig
+    folder : path
+        Gets the checkpoint and the log.
+    seed : int
+    resume : bool
+        Go on from the checkpoint, if there is one.
+    progress : bool
+    """
+    checkpoint = folder / "checkpoint"
+    graphs = [[tour_graph(tour.problem, tour.order) for tour in tours] for tours in (train, val)]
+    return fit(
+        model,
+        TourBatches(graphs[0], config.batch_size, seed),
+        val=TourBatches(graphs[1], config.batch_size),
+        config=config,
+        seed=seed,
+        device=_device(),
+        progress=progress,
+        checkpoint=checkpoint,
+        resume=resume and any(folder.glob("checkpoint*")),
+        log=folder / "log.csv",
+    )
+
+
+@torch.inference_mode()
+def measure_model(model: GraphModel, tours: Sequence[LabelledTour]) -> dict[str, float]:
+    """Measure the model's scores against tours, see `gnnlib.heads.combinatorial.tsp.quality.measure_scores`."""
+    model.eval()
+
+    def score(tour: LabelledTour, neighbours: IntArray, lengths: FloatArray) -> FloatArray:
+        output = model(neighbour_graph(tour.problem.distance_data(), neighbours, lengths))
+        return edge_logits(output).reshape(neighbours.shape)
+
+    return measure_scores(tours, score)
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _commit() -> str:
+    """Name the commit of the sources, where they lie in a git checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _card_metrics(model: GraphModel, splits: dict[str, list[LabelledTour]]) -> dict[str, float]:
+    """Measure each distribution among the test instances, all of them, and the larger ones."""
+    groups = {"test": splits["test"], "n=1000": splits["large"]}
+    for tour in splits["test"]:
+        groups.setdefault(f"test, {tour.distribution}", []).append(tour)
+    return {
+        f"{name} ({group})": round(value, 5)
+        for group, tours in groups.items()
+        for name, value in measure_model(model, tours).items()
+    }
+
+
+def _describe_data(plans: Sequence[LabelPlan], kinds: Sequence[str]) -> str:
+    train = plans[0]
+    return (
+        f"{train.count} generated instances ({', '.join(kinds)}) of {train.low} to {train.high} cities, tours of "
+        f"gnnlib's own search with {train.kicks_per_city} kicks a city; no benchmark instance was used"
+    )
+
+
+def run(
+    preset_name: str, out: Path, runs: Path, *, seed: int = 0, resume: bool = False, progress: bool = False
+) -> Card:
+    """Label, train, measure and write one model; return its card.
+
+    Parameters
+    ----------
+    preset_name : {"small", "base"}
+    out : path
+        Weights and card, without suffix.
+    runs : path
+        Folder for labels, checkpoint and log.
+    seed : int
+        Of parameters and order.
+    resume : bool
+        Go on from the checkpoint, if there is one.
+    progress : bool
+    """
+    preset = PRESETS[preset_name]
+    started = time.perf_counter()
+    splits = {plan.split: make_labels(plan, runs / "labels", progress=progress) for plan in preset.plans}
+    _logger.info("rank frequencies: %s", np.round(rank_frequencies(splits["train"]), 4).tolist())
+    labelled = time.perf_counter()
+    model = build_model(preset, seed=seed)
+    folder = runs / f"{preset_name}-{seed}"
+    result = train_model(
+        model, splits["train"], splits["val"], preset.fit, folder=folder, seed=seed, resume=resume, progress=progress
+    )
+    _logger.info("best epoch: %s", result.best)
+    model.cpu()
+    command = f"python -m {__spec__.name} --preset {preset_name} --seed {seed} --out {out.as_posix()}"
+    model.card = Card(
+        out.name,
+        purpose="scores the candidate edges of a symmetric travelling salesman problem",
+        command=command,
+        data=_describe_data(preset.plans, sorted({tour.distribution for tour in splits["train"]})),
+        seed=seed,
+        seconds=round(result.seconds + labelled - started, 1),
+        machine=f"{platform.machine()}, {torch.get_num_threads()} thread(s), device {_device()}",
+        date=datetime.now(UTC).date().isoformat(),
+        commit=_commit(),
+        metrics=_card_metrics(model, splits),
+    )
+    model.save(out)
+    return model.card
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; see the module."""
+    parser = argparse.ArgumentParser(prog=f"python -m {__spec__.name}", description="Train the TSP edge scorer.")
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="small", help="size of model and data")
+    parser.add_argument("--out", type=Path, required=True, help="weights and card to write, without suffix")
+    parser.add_argument("--runs", type=Path, default=Path("runs/tsp"), help="folder for labels, checkpoint and log")
+    parser.add_argument("--seed", type=int, default=0, help="of parameters and order")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint, if there is one")
+    parser.add_argument("--progress", action="store_true", help="show progress bars")
+    chosen = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    tune_cpu()
+    card = run(chosen.preset, chosen.out, chosen.runs, seed=chosen.seed, resume=chosen.resume, progress=chosen.progress)
+    for name, value in card.metrics.items():
+        _logger.info("%s: %g", name, value)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
