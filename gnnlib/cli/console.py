@@ -55,8 +55,8 @@ def format_size(size: int) -> str:
 
 
 def print_json(value: Any) -> None:
-    """Write `value` as one JSON document on stdout."""
-    typer.echo(json.dumps(value, indent=2, allow_nan=False))
+    """Write `value` as one JSON document, in one line, on stdout."""
+    typer.echo(json.dumps(value, allow_nan=False))
 
 
 def check_target(path: Path | None, suffixes: Sequence[str] = ()) -> None:

@@ -11,6 +11,7 @@ from gnnlib.cli.console import format_table
 from gnnlib.errors import InputError
 
 if TYPE_CHECKING:
+    from gnnlib.heads.combinatorial.tsp.heatmap import HeatMap
     from gnnlib.heads.combinatorial.tsp.problem import TourResult
 
 __all__ = ["DEMO_INSTANCES", "demo"]
@@ -70,12 +71,24 @@ def _table(results: list[TourResult]) -> str:
 
 def _write(results: list[TourResult], out: Path) -> list[Path]:
     from gnnlib.cli.tsp import save_plot
-    from gnnlib.heads.combinatorial.tsp.plotting import plot_tour
+    from gnnlib.heads.combinatorial.tsp.plotting import plot_edge_scores, plot_tour, plot_trace
 
     written = []
     for result in results:
-        path = out / f"{result.problem.name}.tour"
-        result.to_tsplib(path)
-        written += [path, path.with_suffix(".png")]
+        stem = out / result.problem.name
+        written += [stem.with_suffix(".tour"), stem.with_suffix(".png")]
+        result.to_tsplib(written[-2])
         save_plot(plot_tour(result), written[-1])
+    first = results[0]
+    written += [out / f"{first.problem.name}_trace.png", out / f"{first.problem.name}_scores.png"]
+    save_plot(plot_trace(first), written[-2])
+    save_plot(plot_edge_scores(first, *_heat_map(first)), written[-1])
     return written
+
+
+def _heat_map(result: TourResult) -> HeatMap:
+    from gnnlib.encoder import list_weights
+    from gnnlib.heads.combinatorial.tsp.heatmap import heat_map
+    from gnnlib.heads.combinatorial.tsp.priors import WEIGHTS
+
+    return heat_map(result.problem, "gnn" if WEIGHTS in list_weights() else "alpha")
