@@ -40,8 +40,8 @@ COLOURS: Mapping[Meaning, str] = MappingProxyType(
 #: Order in which lines take colours when they are only "the first, the second, ...".
 CYCLE = ("#0072B2", "#E69F00", "#009E73", "#56B4E9", "#4D5358", "#CC79A7", "#D55E00")
 
-#: Colour map for scores from low to high: perceptually even, readable in grey.
-SEQUENTIAL = "viridis_r"
+#: Colour map for scores from low (fades into the paper) to high: perceptually even, readable in grey.
+SEQUENTIAL = "magma_r"
 
 #: matplotlib settings under which the library draws.
 RC: Mapping[str, Any] = MappingProxyType(
