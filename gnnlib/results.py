@@ -58,7 +58,9 @@ class Result(ABC):
         """Return the fields as plain Python values, ready for `json.dumps` (infinities and NaN become None)."""
         if not dataclasses.is_dataclass(self):
             raise TypeError(f"{type(self).__name__} must be a dataclass to become a dict")
-        return {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self) if f.metadata.get("export", True)}
+        return {
+            f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self) if f.metadata.get("export", True)
+        }
 
     def _repr_html_(self) -> str:
         cells = "".join(
