@@ -8,7 +8,6 @@ import logging
 
 import lazy_loader as _lazy
 
-
 __getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())

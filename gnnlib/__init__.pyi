@@ -1,43 +1,92 @@
 from . import (
     data as data,
+)
+from . import (
     encoder as encoder,
+)
+from . import (
     errors as errors,
+)
+from . import (
     graphs as graphs,
+)
+from . import (
     heads as heads,
+)
+from . import (
     search as search,
+)
+from . import (
     stop as stop,
+)
+from . import (
     testing as testing,
+)
+from . import (
     training as training,
 )
 from ._version import __version__ as __version__
-from .data import list_instances as list_instances, load_instance as load_instance
+from .data import list_instances as list_instances
+from .data import load_instance as load_instance
 from .encoder import (
     Encoder as Encoder,
+)
+from .encoder import (
     GraphModel as GraphModel,
+)
+from .encoder import (
     Head as Head,
+)
+from .encoder import (
     Output as Output,
+)
+from .encoder import (
     list_weights as list_weights,
+)
+from .encoder import (
     load as load,
+)
+from .encoder import (
     tune_cpu as tune_cpu,
 )
 from .errors import (
     FileFormatError as FileFormatError,
+)
+from .errors import (
     GnnlibError as GnnlibError,
+)
+from .errors import (
     InfeasibleError as InfeasibleError,
+)
+from .errors import (
     InputError as InputError,
+)
+from .errors import (
     MissingExtraError as MissingExtraError,
+)
+from .errors import (
     WeightsError as WeightsError,
 )
-from .graphs.schema import GraphSpec as GraphSpec, GraphTensors as GraphTensors
+from .graphs.schema import GraphSpec as GraphSpec
+from .graphs.schema import GraphTensors as GraphTensors
 from .heads.combinatorial.tsp.api import solve_tsp as solve_tsp
 from .heads.combinatorial.tsp.io import read_tsplib as read_tsplib
 from .heads.combinatorial.tsp.problem import TSP as TSP
 from .heads.combinatorial.tsp.result import TourResult as TourResult
 from .stop import (
     AnyOf as AnyOf,
+)
+from .stop import (
     MaxIterations as MaxIterations,
+)
+from .stop import (
     MaxRuntime as MaxRuntime,
+)
+from .stop import (
     NoImprovement as NoImprovement,
+)
+from .stop import (
     TargetGap as TargetGap,
 )
-from .training import FitConfig as FitConfig, fit as fit
+from .training import FitConfig as FitConfig
+from .training import fit as fit

@@ -69,7 +69,7 @@ def spawn_seeds(seed: Seed, count: int) -> list[int]:
 
 def torch_generator(seed: Seed = None, device: str | torch.device = "cpu") -> torch.Generator:
     """Return a torch generator for `seed` on `device`."""
-    import torch  # noqa: PLC0415 (this module must stay importable without torch)
+    import torch
 
     generator = torch.Generator(device=device)
     generator.manual_seed(spawn_seeds(seed, 1)[0])
