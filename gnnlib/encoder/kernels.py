@@ -256,14 +256,14 @@ def mix_backward(
     width = mixed.shape[1]
     one, limit, none = z.dtype.type(1), z.dtype.type(LIMIT), z.dtype.type(0)
     grad_own = grad_node[part]
-    share = np.empty_like(mixed[0])
+    share, heard = np.empty_like(mixed[0]), np.empty_like(mixed[0])
     for i in range(first, last):
         mean, grad_receiving = mixed[i], grad_own[i]
         for d in range(width):
             share[d] = grad_mixed[i, d] / weight[i, d]
         for e in range(ptr[i], ptr[i + 1]):
             j = sender[e]
-            other, grad_other, logit, grad_new, grad = node[j], grad_own[j], z[e], grad_out[e], grad_z[e - base]
+            other, logit, grad_new, grad = node[j], z[e], grad_out[e], grad_z[e - base]
             for d in range(width):
                 x = logit[d]
                 q = _exp(min(max(x, -limit), limit))
@@ -273,8 +273,13 @@ def mix_backward(
                 through_weight = weighted * (other[2 * width + d] + update - mean[d])
                 if abs(x) > limit:
                     through_weight = none
-                slope = through_weight + (weighted + grad_new[d]) * (gate + update * (one - gate))
-                grad[d] = slope
-                grad_receiving[d] += slope
-                grad_other[width + d] += slope
-                grad_other[2 * width + d] += weighted
+                grad[d] = through_weight + (weighted + grad_new[d]) * (gate + update * (one - gate))
+                heard[d] = weighted
+            # loops of their own: with more arrays in one the compiler gives up proving that they are apart
+            grad_other = grad_own[j]
+            for d in range(width):
+                grad_receiving[d] += grad[d]
+            for d in range(width):
+                grad_other[width + d] += grad[d]
+            for d in range(width):
+                grad_other[2 * width + d] += heard[d]
