@@ -65,6 +65,10 @@ class World:
         """Return whether `flag` is set in any process; every process must call it."""
         return self.sum([float(flag)])[0] > 0
 
+    def wait(self) -> None:
+        """Go on when all processes have come here."""
+        self.sum([0.0])
+
     def from_main(self, value: int) -> int:
         """Return the value that the main process holds (below 2**53); every process must call it."""
         return int(self.sum([float(value) if self.is_main else 0.0])[0])

@@ -130,13 +130,17 @@ def fit(  # noqa: PLR0913 (the keywords are those of every verb of the library)
             f"found {type(model).__name__}"
         )
     options = RunOptions(stop, seed, device, progress, checkpoint, resume, log)
-    return run_training(model, _supervised, train, val, config=config or FitConfig(), options=options)
+    return run_training(model, _Supervised(model), train, val, config=config or FitConfig(), options=options)
 
 
-def _supervised(model: Any, batch: Any, generator: torch.Generator) -> Terms:  # noqa: ARG001 (nothing is sampled)
-    output = model(batch)
-    losses = model.losses(output, batch)
-    named = model if isinstance(model, HasMetrics) else getattr(model, "head", None)
-    if model.training or not isinstance(named, HasMetrics):
-        return Terms(losses, {})
-    return Terms(losses, named.metrics(output, batch))
+class _Supervised:
+    """The objective of `fit`."""
+
+    def __init__(self, model: Any) -> None:
+        named = model if isinstance(model, HasMetrics) else getattr(model, "head", None)
+        self.metrics = named.metrics if isinstance(named, HasMetrics) else None
+
+    def __call__(self, model: Any, batch: Any, generator: torch.Generator) -> Terms:  # noqa: ARG002 (nothing is sampled)
+        output = model(batch)
+        losses = model.losses(output, batch)
+        return Terms(losses, {} if model.training or self.metrics is None else self.metrics(output, batch))

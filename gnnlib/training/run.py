@@ -162,6 +162,7 @@ class _Run:
             reason = self._run_epochs()
         self.progress.seconds = time.perf_counter() - self.started
         self._save()
+        self.world.wait()  # no process may go on to read a checkpoint that the main one is still writing
         history = list(self.progress.history)
         if self.progress.step_in_epoch:
             history.append(self._row())
