@@ -188,7 +188,7 @@ def test_greedy_edge_tour_equals_the_plain_rule_when_all_edges_are_candidates():
     def root(i):
         return i if parent[i] == i else root(parent[i])
 
-    for i, j in sorted(((i, j) for i in range(12) for j in range(i)), key=lambda e: d[e]):
+    for i, j in sorted(((a, b) for a in range(12) for b in range(a)), key=lambda e: d[e]):
         if degree[i] < 2 and degree[j] < 2 and root(i) != root(j):
             parent[root(i)] = root(j)
             degree[i], degree[j] = degree[i] + 1, degree[j] + 1

@@ -191,14 +191,14 @@ def one_tree_bound(
     4.0
     """
     ascent = _Ascent(data, neighbours, tour, seconds)
-    best: OneTreeBound | None = None
+    best = _certify(ascent, radius)
     n = len(neighbours)
     budget = int(min(4000, max(500, 3_000_000 / n))) if max_iterations is None else max_iterations
     for number in range(_ROUNDS):
         done = ascent.run(max(3, budget // 4 if ascent.dense and number < _ROUNDS - 1 else budget))
         budget -= done
         proved = _certify(ascent, radius)
-        if best is None or proved.bound > best.bound:
+        if proved.bound > best.bound:
             best = proved
         missed = ascent.best - proved.bound
         if not ascent.dense or budget < 3 or ascent.is_late or missed <= 1e-6 * abs(ascent.best):
