@@ -211,7 +211,7 @@ class TourSearch:
             )
             self._candidates = _candidates(instance, cities, penalties)
         else:
-            scores = edge_scores(instance.problem, instance.neighbours, instance.lengths, prior)
+            scores = edge_scores(instance.data, instance.neighbours, instance.lengths, prior)
             cities, _ = candidates_from_scores(instance.neighbours, instance.lengths, scores, count)
             self._candidates = _candidates(instance, cities)
         self.prior_used = prior
