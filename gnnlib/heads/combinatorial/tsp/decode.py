@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
-from tqdm.auto import tqdm
+from tqdm import tqdm as plain_tqdm
 
 from gnnlib.errors import InputError
 from gnnlib.heads.combinatorial.kernels.alpha import alpha_candidates
@@ -230,7 +230,7 @@ class TourSearch:
         self._best.tour[:] = self._state.tour
         done = self.clock.iterations
         kicks = 50
-        bar = tqdm(disable=not progress, unit=" kicks", desc=self.instance.problem.name or "tsp")
+        bar = _progress_bar(self.instance.problem.name or "tsp", is_shown=progress)
         while not self.clock.is_over() and not self.is_proved:
             kicks = int(max(1, min(kicks, self.clock.remaining_iterations)))
             before = self.clock.elapsed_s
@@ -243,6 +243,14 @@ class TourSearch:
             bar.set_postfix(length=f"{self.length:.6g}", refresh=False)
             kicks = _next_chunk(kicks, self.clock.elapsed_s - before, self.clock.remaining_s)
         bar.close()
+
+
+def _progress_bar(title: str, *, is_shown: bool) -> plain_tqdm[NoReturn]:
+    if not is_shown:
+        return plain_tqdm(disable=True)
+    from tqdm.auto import tqdm  # in a notebook its import alone warns when widgets are missing
+
+    return tqdm(unit=" kicks", desc=title)
 
 
 def _next_chunk(done: int, seconds: float, remaining_s: float) -> int:
