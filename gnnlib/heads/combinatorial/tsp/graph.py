@@ -114,10 +114,15 @@ def tour_graph(problem: TSP, order: ArrayLike | None = None, *, num_neighbours: 
     num_neighbours : int >= 1
         Neighbours a city; N - 1 when there are fewer.
 
+    Returns
+    -------
+    TourGraph
+        Nodes in the order of the problem's cities.
+
     Raises
     ------
     InputError
-        If the problem is not symmetric, or `order` is not a tour of it.
+        If the problem is not symmetric or has one city, or `order` is not a tour of it.
 
     Examples
     --------
@@ -130,8 +135,13 @@ def tour_graph(problem: TSP, order: ArrayLike | None = None, *, num_neighbours: 
 
     if not problem.is_symmetric:
         raise InputError("the graph of a TSP needs symmetric distances; found an asymmetric matrix")
+    if problem.num_cities < 2:
+        raise InputError("the graph of a TSP needs at least 2 cities, found 1")
     instance = SearchInstance.build(problem, num_neighbours)
-    graph = neighbour_graph(instance.data, instance.neighbours, instance.lengths)
+    neighbours, lengths = np.empty_like(instance.neighbours), np.empty_like(instance.lengths)
+    neighbours[instance.cities] = instance.cities[instance.neighbours]  # the search numbers cities along a curve
+    lengths[instance.cities] = instance.lengths
+    graph = neighbour_graph(problem.distance_data(), neighbours, lengths)
     if order is not None:
         graph.label = torch.from_numpy(tour_edge_labels(order, graph.edge_index.numpy()))
     return graph
