@@ -388,14 +388,26 @@ def test_the_compiled_quadrant_search_equals_its_plain_python_twin():
     parts = orthants.orthants_of(2)
     compiled = orthants.unite_orthants(points, nearest, distances, tree, parts, 2, 9)
     assert (compiled == orthants.unite_orthants.py_func(points, nearest, distances, tree, parts, 2, 9)).all()
-    for i in range(70):
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_search_of_one_quadrant_finds_its_nearest_points_with_all_ties(seed):
+    points = np.random.default_rng(seed).integers(0, 11, (90, 2)).astype(float)
+    tree = orthants.box_tree(points, cKDTree(points).indices.astype(np.int64))
+    parts = orthants.orthants_of(2)
+    near, far, stack = np.empty(3, np.int64), np.empty(3), np.empty(128, np.int64)
+    distance = all_distances(points)
+    for i in range(90):
+        members: list[list[int]] = [[], [], [], []]
+        for j in np.argsort(distance[i], kind="stable").tolist():
+            part = orthant_rule(points[j] - points[i])
+            if j != i:
+                members[0 if part == "own place" else part].append(j)
         for o in range(4):
-            near, far, stack = np.empty(3, np.int64), np.empty(3), np.empty(128, np.int64)
-            twin_near, twin_far = near.copy(), far.copy()
-            count = orthants._search_orthant(i, o, points, tree, parts, near, far, stack)
-            twin = orthants._search_orthant.py_func(i, o, points, tree, parts, twin_near, twin_far, stack)
-            assert count == twin
-            assert (near[:count] == twin_near[:count]).all()
+            search = orthants._search_orthant.py_func if i < 5 else orthants._search_orthant
+            count = search(i, o, points, tree, parts, near, far, stack)
+            assert near[:count].tolist() == members[o][:3]
+            assert (far[:count] == distance[i, near[:count]]).all()
 
 
 def test_arrays_come_back_from_the_light_graph():

@@ -138,7 +138,11 @@ def test_the_radius_is_in_the_unit_of_the_points(scale):
 
 
 def test_coordinates_too_small_to_square_count_as_zero():
-    assert knn_neighbours([[1e-200, 0.0], [0.0, 0.0], [1.0, 0.0]], 1)[1].tolist() == [[0.0], [0.0], [1.0]]
+    points = np.append(np.arange(40) * 1e-170, 1.0)[:, None]
+    neighbours, distances = knn_neighbours(points, 2)
+    assert neighbours[:3].tolist() == [[1, 2], [0, 2], [0, 1]]
+    assert neighbours[-1].tolist() == [0, 1]
+    assert distances[-2:].tolist() == [[0.0, 0.0], [1.0, 1.0]]
 
 
 # ---- nearest neighbours ----
@@ -222,6 +226,13 @@ def test_a_coincident_point_is_always_among_the_quadrant_neighbours():
     neighbours = quadrant_neighbours([[0, 0], *around, *around, [0, 0]], 1, 4)
     assert neighbours[0].tolist()[0] == 9
     assert neighbours[9].tolist()[0] == 0
+
+
+def test_a_quadrant_is_searched_beyond_the_coincident_points_in_it():
+    left = np.random.default_rng(11).random((60, 2)) * [-1.0, 1.0] - [0.1, 0.5]
+    neighbours = quadrant_neighbours([*left, [0.0, 0.0], [0.0, 0.0], [50.0, 40.0]], 3, 12)
+    assert {61, 62} <= set(neighbours[60].tolist())
+    assert {60, 62} <= set(neighbours[61].tolist())
 
 
 def test_quadrants_take_the_share_that_k_allows():
