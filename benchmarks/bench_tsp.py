@@ -1,0 +1,152 @@
+"""TSP: gnnlib and its peers on the same instances, stops and core, in one run.
+
+    python benchmarks/bench_tsp.py                       # everything: about an hour
+    python benchmarks/bench_tsp.py --sets uniform --stops 1 --solvers gnnlib fast_tsp
+
+Every answer is costed again by the instance. The run resumes: figures that stand in ``results/tsp.json`` for this commit
+are kept unless ``--fresh``. Gaps are to the best known value: of TSPLIB, or for generated instances the best tour that
+any run has ever found (``results/tsp_best.json``). See ``protocol.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import record
+
+from gnnlib.data import fetch
+from gnnlib.data.generate import clustered, uniform
+from gnnlib.errors import GnnlibError
+from gnnlib.heads.combinatorial.tsp.api import solve_tsp, warm_up
+from gnnlib.heads.combinatorial.tsp.baselines import BASELINES
+from gnnlib.heads.combinatorial.tsp.problem import TSP
+from gnnlib.heads.combinatorial.tsp.result import TourResult
+from gnnlib.stop import MaxRuntime
+
+Solver = Callable[[TSP, float, int], TourResult]
+
+UNIFORM = (100, 200, 500, 1000, 2000, 5000, 10_000, 100_000)
+CLUSTERED = (1000, 10_000)
+SEEDS = {n: 3 if n <= 5000 else (2 if n <= 10_000 else 1) for n in (*UNIFORM, *CLUSTERED)}
+
+
+def gnnlib_solver(prior: str | None) -> Solver:
+    return lambda problem, seconds, seed: solve_tsp(problem, stop=MaxRuntime(seconds), seed=seed, prior=prior)
+
+
+def peer(name: str) -> Solver:
+    return lambda problem, seconds, seed: BASELINES[name](problem, stop=MaxRuntime(seconds), seed=seed)
+
+
+SOLVERS: dict[str, Solver] = {
+    "gnnlib": gnnlib_solver("auto"),
+    "gnnlib, no prior": gnnlib_solver(None),
+    "gnnlib, gnn": gnnlib_solver("gnn"),
+    "ortools": peer("ortools"),
+    "fast_tsp": peer("fast_tsp"),
+    "lkh": peer("lkh"),
+    "christofides": peer("christofides"),
+}
+
+LARGEST = {"ortools": 10_000, "fast_tsp": 15_000, "lkh": 1500, "christofides": 500}
+"""Beyond these sizes a peer needs more memory or time than any stop here allows (all take a dense matrix)."""
+
+ONE_STOP = {"christofides", "lkh"}
+"""Solvers that do not heed the stop: run once, at the longest."""
+
+
+def generated(sizes: tuple[int, ...], kind: str) -> Iterator[tuple[str, TSP, float | None]]:
+    make = {"uniform": uniform, "clustered": clustered}[kind]
+    for n in sizes:
+        for seed in range(SEEDS[n]):
+            points = make(n, seed=10_000 + seed)  # seeds below 10,000 are for training and development
+            yield f"{kind}-{n}-{seed}", TSP.from_coords(np.rint(points * 1e6), metric="EUC_2D"), None
+
+
+def tsplib(low: int, high: int) -> Iterator[tuple[str, TSP, float | None]]:
+    folder = fetch("tsplib")
+    optima = {}
+    for line in (folder / "solutions.txt").read_text().splitlines():
+        name, found, value = line.partition(":")
+        if found and value.split():
+            optima[name.strip()] = float(value.split()[0])
+    problems = [TSP.from_file(path) for path in sorted(folder.glob("*.tsp"))]
+    for problem in sorted(problems, key=lambda p: p.num_cities):
+        if low <= problem.num_cities <= high and problem.name.removesuffix(".tsp") in optima:
+            best = optima[problem.name.removesuffix(".tsp")]
+            if problem.fixed_edges:  # linhp318: the published value leaves the fixed edge out
+                ends = np.array(problem.fixed_edges)
+                best += float(problem.distances(ends[:, 0], ends[:, 1]).sum())
+            yield problem.name, problem, best
+
+
+SETS: dict[str, Callable[[], Iterator[tuple[str, TSP, float | None]]]] = {
+    "uniform": lambda: generated(UNIFORM, "uniform"),
+    "clustered": lambda: generated(CLUSTERED, "clustered"),
+    "tsplib-small": lambda: tsplib(1, 199),
+    "tsplib": lambda: tsplib(200, 6000),
+    "tsplib-large": lambda: tsplib(6001, 10**6),
+}
+
+
+def run_one(solve: Solver, problem: TSP, seconds: float) -> dict[str, Any]:
+    wall, cpu = time.perf_counter(), time.process_time()
+    try:
+        result = solve(problem, seconds, 0)
+    except GnnlibError as error:
+        return {"length": None, "why": str(error), "wall_s": time.perf_counter() - wall}
+    row: dict[str, Any] = {
+        "length": problem.length(result.order),
+        "wall_s": round(time.perf_counter() - wall, 3),
+        "cpu_s": round(time.process_time() - cpu, 3),
+    }
+    if math.isfinite(result.lower_bound):
+        row["lower_bound"] = result.lower_bound
+        row["is_optimal"] = result.is_optimal
+        row["iterations"] = result.iterations
+    if len(result.trace) > 1 and problem.num_cities in {1000, 10_000, 100_000}:
+        row["trace"] = [
+            [round(float(s), 3), float(length)] for s, length in result.trace[:: max(1, len(result.trace) // 60)]
+        ]
+    return row
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
+    parser.add_argument("--stops", nargs="+", type=float, default=[1.0, 10.0], help="seconds on one core")
+    parser.add_argument("--solvers", nargs="+", default=["gnnlib", "ortools", "fast_tsp", "lkh", "christofides"])
+    parser.add_argument("--fresh", action="store_true", help="forget the figures of earlier runs")
+    parser.add_argument("--name", default="tsp", help="name of the results file")
+    options = parser.parse_args()
+    payload = None if options.fresh else record.read(options.name)
+    rows: dict[str, dict[str, Any]] = payload["rows"] if payload else {}
+    best = record.read("tsp_best") or {}
+    warm_up()
+    for set_name in options.sets:
+        for name, problem, known in SETS[set_name]():
+            for solver in options.solvers:
+                stops = options.stops[-1:] if solver in ONE_STOP else options.stops
+                for seconds in stops:
+                    key = f"{set_name}|{name}|{solver}|{seconds:g}"
+                    if key in rows or problem.num_cities > LARGEST.get(solver, 10**9) or not problem.is_symmetric:
+                        continue
+                    if problem.fixed_edges and not solver.startswith("gnnlib"):
+                        continue
+                    row = run_one(SOLVERS[solver], problem, seconds)
+                    rows[key] = {"n": problem.num_cities, "known": known, **row}
+                    if row["length"] is not None and known is None:
+                        best[name] = min(row["length"], best.get(name, math.inf))
+                    print(f"{key:45s} {row['length']} {row.get('cpu_s', '')} {row.get('lower_bound', '')}", flush=True)
+                    payload = {**record.environment("ortools", "fast_tsp", "elkai", "numba"), "rows": rows}
+                    record.write(options.name, payload)
+                    record.write("tsp_best", best)
+
+
+if __name__ == "__main__":
+    main()
