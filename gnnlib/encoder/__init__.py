@@ -8,8 +8,9 @@
 `GraphModel` is both together, with a card, and is what gets trained, saved and loaded.
 """
 
+from gnnlib.encoder.config import EncoderConfig
 from gnnlib.encoder.cpu import tune_cpu
-from gnnlib.encoder.encoder import Embedding, Encoder, EncoderConfig
+from gnnlib.encoder.encoder import Embedding, Encoder
 from gnnlib.encoder.head import Head, Output
 from gnnlib.encoder.initialise import seeded_parameters
 from gnnlib.encoder.model import GraphModel

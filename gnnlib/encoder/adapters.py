@@ -14,6 +14,7 @@ from torch.nn import functional as F
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from gnnlib.encoder.reading import ReadGraph
     from gnnlib.graphs.schema import GraphSpec
 
 __all__ = ["DomainNorm", "InputAdapter", "domain_key"]
@@ -46,21 +47,23 @@ class InputAdapter(nn.Module):
     def __init__(self, spec: GraphSpec, width: int, edge_width: int) -> None:
         super().__init__()
         self.node = nn.Linear(spec.node_dim + 1, width)
-        self.edge = nn.Linear(spec.edge_dim, edge_width) if spec.edge_dim else None
+        self.edge = nn.Linear(spec.edge_dim, edge_width, bias=False) if spec.edge_dim else None
         self.node_type = nn.Embedding(spec.node_types, width) if spec.node_types > 1 else None
         self.edge_type = nn.Embedding(spec.edge_types, edge_width)
 
-    def forward(
-        self, x: Tensor, degree: Tensor, edge_attr: Tensor | None, node_type: Tensor | None, edge_type: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """Embed nodes (`x` [N, node_dim], `degree` [N]) and edges; the number of edges is that of `edge_type`."""
-        node = self.node(torch.cat([x, degree.to(x.dtype).log1p().unsqueeze(-1)], dim=-1))
-        if self.node_type is not None and node_type is not None:
-            node = node + self.node_type(node_type)
-        if self.edge is None or edge_attr is None:
-            return node, self.edge_type(edge_type)
-        edge = self.edge(edge_attr)
-        return node, edge + (self.edge_type.weight[0] if edge_type is None else self.edge_type(edge_type))
+    def forward(self, graph: ReadGraph) -> tuple[Tensor, Tensor]:
+        """Return node states [N, W] and edge states [E, D]."""
+        degree = graph.topology.degree.to(graph.x.dtype).log1p().unsqueeze(-1)
+        node = self.node(torch.cat([graph.x, degree], dim=-1))
+        if self.node_type is not None and graph.node_type is not None:
+            node = node + self.node_type(graph.node_type)
+        own = self.edge_type.weight
+        if graph.edge_attr is None or self.edge is None:
+            count = graph.topology.sender.shape[0]
+            return node, own.expand(count, -1) if graph.edge_type is None else self.edge_type(graph.edge_type)
+        if graph.edge_type is None:
+            return node, F.linear(graph.edge_attr, self.edge.weight, own[0])
+        return node, self.edge_type(graph.edge_type) + F.linear(graph.edge_attr, self.edge.weight)
 
 
 class DomainNorm(nn.Module):
@@ -77,14 +80,17 @@ class DomainNorm(nn.Module):
     def __init__(self, width: int, domains: Iterable[str] = ()) -> None:
         super().__init__()
         self.width = width
-        self.shared = not list(domains)
+        names = list(domains)
+        self.shared = not names
         self.weight = nn.ParameterDict()
         self.bias = nn.ParameterDict()
-        for name in list(domains) or [""]:
+        for name in names or [""]:
             self.add_domain(name)
 
     def add_domain(self, name: str) -> None:
-        """Give one more domain its affine, starting at the identity."""
+        """Give one more domain its affine, starting at the identity; nothing when the affine is shared."""
+        if self.shared and self.weight:
+            return
         self.weight[domain_key(name)] = nn.Parameter(torch.ones(self.width))
         self.bias[domain_key(name)] = nn.Parameter(torch.zeros(self.width))
 

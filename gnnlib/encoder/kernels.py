@@ -22,7 +22,14 @@ from numba.extending import intrinsic, overload
 
 from gnnlib.encoder.mixing import LIMIT
 
-__all__ = ["mix_backward", "mix_forward", "normalise_again", "normalise_backward", "normalise_forward"]
+__all__ = [
+    "counting_order",
+    "mix_backward",
+    "mix_forward",
+    "normalise_again",
+    "normalise_backward",
+    "normalise_forward",
+]
 
 # everything that lets loops be vectorised, except pretending that there are no infinities and NaN
 _FAST = {"contract", "reassoc", "nsz", "arcp"}
@@ -283,3 +290,18 @@ def mix_backward(
                 grad_other[width + d] += grad[d]
             for d in range(width):
                 grad_other[2 * width + d] += heard[d]
+
+
+@_compiled
+def counting_order(key: Any, count: int) -> Any:
+    """Return the stable order that sorts ``key`` [E], integers below ``count``; linear in both."""
+    place = np.zeros(count + 1, np.int64)
+    for e in range(key.shape[0]):
+        place[key[e] + 1] += 1
+    for i in range(count):
+        place[i + 1] += place[i]
+    order = np.empty(key.shape[0], np.int64)
+    for e in range(key.shape[0]):
+        order[place[key[e]]] = e
+        place[key[e]] += 1
+    return order

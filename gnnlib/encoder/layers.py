@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -14,15 +14,17 @@ from gnnlib.encoder.mixing import HEAD_WIDTH, Backend, choose_backend, mix
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gnnlib.encoder.config import EncoderConfig, Mixer, Sharing
     from gnnlib.encoder.topology import Topology
 
-__all__ = ["Block", "EdgeMixer", "FeedForward", "Sharing"]
-
-Mixer = Literal["gated", "attention"]
-Sharing = Literal["hard", "adapters", "routed", "separate"]
+__all__ = ["Block", "EdgeMixer", "FeedForward"]
 
 ADAPTER_RANK = 8
 NUM_EXPERTS = 4
+FEED_FORWARD_RATIO = 2
+
+ROWS = 16384
+"""Without gradients, nodes pass the feed-forward in pieces of this size, so that the hidden layer stays in the cache."""
 
 
 class EdgeMixer(nn.Module):
@@ -125,19 +127,28 @@ class FeedForward(nn.Module):
 
 
 class Block(nn.Module):
-    """One residual block, normalised before each part: mixer, then feed-forward."""
+    """One residual block, normalised before each part: mixer, then feed-forward.
 
-    def __init__(
-        self, width: int, edge_width: int, *, mixer: Mixer, sharing: Sharing, domains: Sequence[str], ratio: int = 2
-    ) -> None:
+    Parameters
+    ----------
+    config : EncoderConfig
+        Sizes and kinds.
+    domains : sequence of str
+        The domains.
+    """
+
+    def __init__(self, config: EncoderConfig, domains: Sequence[str]) -> None:
         super().__init__()
-        affines = domains if sharing == "adapters" else ()
-        self.norm_mixer = DomainNorm(width, affines)
-        self.mixer = EdgeMixer(width, edge_width, mixer, affines)
-        self.norm_feed_forward = DomainNorm(width, affines)
-        self.feed_forward = FeedForward(width, ratio, sharing, domains)
+        affines = domains if config.sharing == "adapters" else ()
+        self.norm_mixer = DomainNorm(config.width, affines)
+        self.mixer = EdgeMixer(config.width, config.edge_channels, config.mixer, affines)
+        self.norm_feed_forward = DomainNorm(config.width, affines)
+        self.feed_forward = FeedForward(config.width, FEED_FORWARD_RATIO, config.sharing, domains)
 
     def forward(self, node: Tensor, edge: Tensor, topology: Topology, domain: str) -> tuple[Tensor, Tensor]:
         """Return new node states [N, W] and edge states [E, D]."""
         node, edge = self.mixer(node, self.norm_mixer(node, domain), edge, topology, domain)
-        return self.feed_forward(node, self.norm_feed_forward(node, domain), domain), edge
+        if torch.is_grad_enabled() or node.shape[0] <= ROWS:
+            return self.feed_forward(node, self.norm_feed_forward(node, domain), domain), edge
+        pieces = [self.feed_forward(rows, self.norm_feed_forward(rows, domain), domain) for rows in node.split(ROWS)]
+        return torch.cat(pieces), edge

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from gnnlib.typing import IntArray
 
-__all__ = ["Topology"]
+__all__ = ["Topology", "receiver_order"]
 
 
 @dataclass(frozen=True)
@@ -72,3 +72,20 @@ class Topology:
         """First edge of each receiver, and the number of edges at the end: array [N + 1] of the CPU."""
         ends = self.degree.cumsum(0)
         return torch.cat([ends.new_zeros(1), ends]).numpy()
+
+
+def receiver_order(receiver: Tensor, num_nodes: int) -> Tensor | None:
+    """Return the stable order [E] that sorts the edges by receiver, or None when they are sorted already.
+
+    Examples
+    --------
+    >>> receiver_order(torch.tensor([1, 0, 1]), 2)
+    tensor([1, 0, 2])
+    """
+    if receiver.numel() < 2 or not bool((receiver[1:] < receiver[:-1]).any()):
+        return None
+    if receiver.device.type == "cpu":
+        from gnnlib.encoder.kernels import counting_order
+
+        return torch.from_numpy(counting_order(receiver.contiguous().numpy(), num_nodes))
+    return torch.argsort(receiver, stable=True)
