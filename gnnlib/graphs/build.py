@@ -87,12 +87,15 @@ def knn_neighbours(points: ArrayLike | Tensor, k: int) -> tuple[IntArray, FloatA
     pending = tree.indices  # queries in the tree's own order find its nodes in cache
     width = min(k + 2, kept.size)  # the point itself, and one more than asked: a tie across the k-th place shows
     while pending.size:
-        step = max(1, _QUERY_CELLS // width)
-        ties = []
-        for i in range(0, pending.size, step):
-            rows, near, far, tied = _query(tree, pending[i : i + step], width, k)
+        ties, at = [], 0
+        while at < pending.size:
+            chunk = pending[at : at + max(1, _QUERY_CELLS // width)]
+            rows, near, far, tied = _query(tree, chunk, width, k)
             neighbours[kept[rows]], distances[kept[rows]] = kept[near], far
             ties.append(tied)
+            at += chunk.size
+            if 2 * tied.size > chunk.size:  # ties are the rule here (a lattice): look wider at once
+                width = min(2 * width, kept.size)
         pending = np.concatenate(ties)
         width = min(2 * width, kept.size)
     if kept.size < num:
