@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch.nn import functional as F
 
+from gnnlib.encoder.topology import on_plain_cpu
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -58,9 +60,8 @@ def choose_backend(wanted: Backend, topology: Topology, state: Tensor, *, gated:
     gated : bool
         Whether every channel has its own weight; only then there are kernels.
     """
-    possible = gated and state.device.type == "cpu" and state.dtype in (torch.float32, torch.float64)
-    traced = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()  # noqa: SLF001 (no public name)
-    possible = possible and not traced and not torch.is_autocast_enabled("cpu")
+    plain = on_plain_cpu(state) and not torch.is_autocast_enabled("cpu")
+    possible = gated and plain and state.dtype in (torch.float32, torch.float64)
     if possible and wanted in ("auto", "compiled"):
         return "compiled"
     return "sparse" if topology.neighbours is None or wanted == "sparse" else "dense"

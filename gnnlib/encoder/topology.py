@@ -13,7 +13,20 @@ if TYPE_CHECKING:
 
     from gnnlib.typing import IntArray
 
-__all__ = ["Topology", "receiver_order"]
+__all__ = ["Topology", "on_plain_cpu", "receiver_order"]
+
+
+def on_plain_cpu(tensor: Tensor) -> bool:
+    """Return whether compiled kernels may read the tensor: on the CPU, and not traced or wrapped by a transform.
+
+    Examples
+    --------
+    >>> on_plain_cpu(torch.zeros(1)), on_plain_cpu(torch.zeros(1, device="meta"))
+    (True, False)
+    """
+    # the second has no public name
+    traced = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()  # noqa: SLF001
+    return tensor.device.type == "cpu" and not traced
 
 
 @dataclass(frozen=True)
@@ -84,7 +97,7 @@ def receiver_order(receiver: Tensor, num_nodes: int) -> Tensor | None:
     """
     if receiver.numel() < 2 or not bool((receiver[1:] < receiver[:-1]).any()):
         return None
-    if receiver.device.type == "cpu":
+    if on_plain_cpu(receiver):
         from gnnlib.encoder.kernels import counting_order
 
         return torch.from_numpy(counting_order(receiver.contiguous().numpy(), num_nodes))
