@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["EdgeScores", "TourHead", "edge_logits"]
 
+_ROWS = 16_384
+"""Edges that are scored together when no gradient is asked for."""
+
 
 @dataclass
 class EdgeScores(Output):
@@ -68,10 +71,14 @@ class TourHead(Head):
 
     def forward(self, embedding: Embedding, graph: GraphLike) -> EdgeScores:
         """Score the edges of `graph`."""
-        sender, receiver = graph.edge_index
         sends, receives = self.ends(embedding.node).chunk(2, dim=-1)
-        hidden = self.edge(embedding.edge) + sends.index_select(0, sender) + receives.index_select(0, receiver)
-        return EdgeScores(_tie_directions(self.score(F.silu(hidden)).squeeze(-1), graph))
+        # without gradients in pieces: large temporaries would be paged in and out
+        rows = max(1, embedding.edge.shape[0]) if torch.is_grad_enabled() else _ROWS
+        logits = [
+            self.score(F.silu(self.edge(edge) + sends.index_select(0, ends[0]) + receives.index_select(0, ends[1])))
+            for edge, ends in zip(embedding.edge.split(rows), graph.edge_index.split(rows, dim=1), strict=True)
+        ]
+        return EdgeScores(_tie_directions(torch.cat(logits).squeeze(-1), graph))
 
     def losses(self, output: Output, graph: GraphLike) -> dict[str, Tensor]:
         """Return "edge" (cross-entropy of every edge) and "rank" (of each tour edge among its city's other edges).

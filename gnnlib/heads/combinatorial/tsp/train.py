@@ -70,7 +70,7 @@ _HELD_OUT = (
 )
 
 _FIT = FitConfig(
-    epochs=30,
+    epochs=55,
     batch_size=12,
     learning_rate=4e-3,
     warmup_steps=200,
@@ -82,7 +82,7 @@ _FIT = FitConfig(
 
 #: "small" is what ships: half an hour on one core. "base" is meant for a GPU beside a dozen cores.
 PRESETS = {
-    "small": Preset(48, 24, 4, (LabelPlan("train", 2048), *_HELD_OUT), _FIT),
+    "small": Preset(48, 24, 4, (LabelPlan("train", 1024), *_HELD_OUT), _FIT),
     "base": Preset(
         128,
         64,
