@@ -37,10 +37,18 @@ def demo(
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; name a folder")
     out.mkdir(parents=True, exist_ok=True)
+    _prepare()
     results = [_solve(name, time, seed) for name in DEMO_INSTANCES]
     typer.echo(_table(results) + "\n")
     for path in _write(results, out):
         typer.echo(f"wrote {path}")
+
+
+def _prepare() -> None:
+    from gnnlib.heads.combinatorial.tsp.api import warm_up
+
+    typer.echo("compiling the kernels (takes long the first time only) ...", err=True)
+    warm_up()
 
 
 def _solve(name: str, seconds: float, seed: int) -> TourResult:

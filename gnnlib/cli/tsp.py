@@ -72,15 +72,19 @@ def solve_file(
 def _solve(problem: TSP, seconds: float, seed: int, prior: Prior, *, progress: bool) -> TourResult:
     import sys
 
-    from gnnlib.heads.combinatorial.tsp.api import solve_tsp
+    from gnnlib.heads.combinatorial.tsp.api import solve_tsp, warm_up
     from gnnlib.stop import MaxRuntime
 
+    is_shown = progress and sys.stderr.isatty()
+    if is_shown:
+        typer.echo("compiling the kernels (takes long the first time only) ...", err=True)
+        warm_up()
     return solve_tsp(
         problem,
         stop=MaxRuntime(seconds),
         seed=seed,
         prior=None if prior is Prior.none else prior.value,
-        progress=progress and sys.stderr.isatty(),
+        progress=is_shown,
     )
 
 
