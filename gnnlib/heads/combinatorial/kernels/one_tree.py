@@ -1,26 +1,27 @@
 """The Held-Karp lower bound on the length of a tour: minimum 1-trees under city penalties.
 
-A 1-tree is a spanning tree and one more edge at one of its leaves. Every tour is one, and penalties p_i at the cities
-change the length of every tour by the same amount 2 sum(p), so for any p
+Every tour is a 1-tree (a spanning tree and one more edge), and penalties p change the length of every tour by the same
+amount 2 sum(p). So for any p
 
     w(p) = min over 1-trees T of sum over edges (i, j) of T of (d(i, j) + p_i + p_j) - 2 sum(p)
 
-is a lower bound (M. Held & R. Karp 1970, equations 1 to 4). The ascent changes p in the direction of the degrees less
-two, with the step lengths of T. Volgenant & R. Jonker 1982 (equation 7) and the directions smoothed as by K. Helsgaun
-2000, section 4.1.
+is a lower bound, and so is its maximum over p, which the degrees of T less two lead towards (M. Held & R. Karp 1970,
+equations 1 to 5; 1971, section 2). Three things make the maximum cheap here and the value reported a proof:
 
-**What makes it quick and still valid.** The ascent looks at a sparse graph. The value reported does not: for the best
-penalties the tree is computed over the complete graph, densely where O(N^2) is affordable, else by this relaxation. A
-pair (i, j) that is not in the sparse graph has d(i, j) >= max(r_i, r_j) >= (r_i + r_j) / 2, where r_i is the distance to
-the last listed nearest neighbour of i. Its penalised weight is therefore at least a_i + a_j with a_i = r_i / 2 + p_i.
-Under weights a_i + a_j the minimum spanning tree of the complete graph is a star around the city with the smallest a
-(exchange any other edge (i, j) for (i, centre)). So the minimum spanning tree of the sparse graph and that star, N - 1
-edges, weighs no more than the minimum spanning tree of the complete graph.
+- *Sparse trees.* The ascent looks at each city's few nearest neighbours (`minimum_one_tree`). From time to time the
+  minimum spanning tree of the complete graph is computed for the best penalties (`CompleteGraph`); the edges that were
+  missing join the sparse graph. Only values over the complete graph are ever reported.
+- *Steps on every scale.* The direction is preconditioned by the single linkage of the cities (`precondition`), so the
+  penalties of a cluster move together and as far as the cluster is from the rest.
+- *Polyak's steps.* With g the sub-gradient, P the preconditioner, U the length of a known tour and L the first value,
+  step k of the part t of the way is (1 - t)^1.5 / 2 (V - w) / (g' P g), V = U + 0.3 (U - L) (B. Polyak 1969; the target
+  lies above U because the last steps would otherwise be too short to correct a cluster that has gone astray).
+  A sparse value above U proves that edges are missing, and leads to a look at the complete graph at once.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 import math
 import time
 from dataclasses import dataclass
@@ -29,307 +30,457 @@ from typing import TYPE_CHECKING
 import numba as nb
 import numpy as np
 
-from gnnlib.heads.combinatorial.kernels.iterate import tour_length
-from gnnlib.heads.combinatorial.kernels.spanning import boruvka, dense_prim, second_edge, second_edge_exact
-from gnnlib.heads.combinatorial.kernels.starts import pair_lengths
+from gnnlib.errors import InputError
+from gnnlib.heads.combinatorial.kernels.complete_tree import CompleteGraph, lightest_at
+from gnnlib.heads.combinatorial.kernels.distance import DistanceData, distance
+from gnnlib.heads.combinatorial.kernels.linkage import Linkage, linkage_tour_length, make_linkage, precondition
+from gnnlib.heads.combinatorial.kernels.penalised_tree import (
+    Int32Array,
+    SparseGraph,
+    TreeWork,
+    make_work,
+    minimum_one_tree,
+)
 
 if TYPE_CHECKING:
-    from gnnlib.heads.combinatorial.kernels.distance import DistanceData
-    from gnnlib.heads.combinatorial.kernels.state import Int32Array
     from gnnlib.typing import FloatArray, IntArray
 
 __all__ = ["OneTreeBound", "one_tree_bound"]
 
-_DENSE_S = 4e-9
-"""Seconds a pair of cities that dense Prim takes."""
+_NEAREST = 6
+"""Neighbours a city in the sparse graph; what it lacks is found by the looks at the complete graph."""
 
-_DENSE_UP_TO = 3000
-"""Up to this size the dense tree is always affordable."""
+_SETTLED = 40
+"""Iterations after which the penalties are good enough for ranking edges."""
+
+_SMOOTHING = 0.4
+"""Weight of the previous direction in the next one."""
+
+_SET_UP_S_PER_CITY = 3e-6
+"""Seconds a city up to the first proved 1-tree; with less time than that, the two-neighbour bound must do."""
 
 
-_RELAXATION = 2.0
-"""Relaxation of the steps at the start of an ascent; it falls to 0 with the power 1.5 of the iterations left."""
-
-_ROUNDS = 6
-"""At most so many times the edges of the dense tree that the sparse graph lacks are added to it."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OneTreeBound:
     """A lower bound and the 1-tree that proves it.
 
     Parameters
     ----------
     bound : float
-        No tour is shorter; rounding errors are allowed for.
+        No tour is shorter. Allowance is made for rounding errors; if all distances are integers, so is the bound.
     penalties : float [N]
         Of the cities.
     tree : int32 [N - 1, 2]
-        Edges of a spanning tree that is minimum under the penalties among the edges looked at.
-    leaf : int
-        City with one more edge.
+        Minimum spanning tree of the complete graph under the penalties.
+    leaf, partner : int
+        Ends of the edge that makes the tree a 1-tree; `leaf` is a leaf of the tree.
     second : float
         Penalised weight of that edge.
     iterations : int
-        Trees computed during the ascent.
+        1-trees computed during the ascent.
     converged : bool
-        Whether the ascent ran to its end rather than out of time.
+        Whether there was time for enough iterations that alpha-nearness can rely on the penalties.
     """
 
     bound: float
     penalties: FloatArray
     tree: Int32Array
     leaf: int
+    partner: int
     second: float
     iterations: int
     converged: bool
 
+    @property
+    def degrees(self) -> IntArray:
+        """Degree of each city in the 1-tree, int64 [N]; all 2 if it is a tour, which is then optimal."""
+        ends = np.append(self.tree.ravel(), [self.leaf, self.partner])
+        return np.bincount(ends, minlength=len(self.penalties))
+
 
 @nb.njit(cache=True)
 def _ascend(
-    tails: Int32Array,
-    heads: Int32Array,
-    lengths: FloatArray,
+    graph: SparseGraph,
+    linkage: Linkage,
+    work: TreeWork,
     penalties: FloatArray,
     direction: FloatArray,
     best_penalties: FloatArray,
-    best: float,
-    relaxation: float,
-    target: float,
-    begin: int,
-    end: int,
-    total: int,
-) -> float:
-    """Do iterations `begin` to `end` of `total`; return the best value on the sparse graph."""
+    limits: tuple[float, float, float],
+    schedule: tuple[float, float, int],
+) -> tuple[float, int, bool]:
+    """Do some iterations; return the best value on the sparse graph, how many were done, whether to look closer.
+
+    `limits` are the best value so far, the target and the length of a tour; `schedule` the part of the way done, the
+    part an iteration takes and the number of iterations.
+    """
     n = len(penalties)
-    weights = np.empty(len(tails))
-    degree = np.empty(n, np.int64)
-    for iteration in range(begin, end):
-        for e in range(len(tails)):
-            weights[e] = lengths[e] + penalties[tails[e]] + penalties[heads[e]]
-        tree = boruvka(tails, heads, weights, n)
-        degree[:] = 0
-        value = 0.0
-        for e in tree:
-            value += weights[e]
-            degree[tails[e]] += 1
-            degree[heads[e]] += 1
-        _, extra = second_edge(tails, heads, weights, tree, degree)
-        if extra >= 0:
-            value += weights[extra]
-            degree[tails[extra]] += 1
-            degree[heads[extra]] += 1
-        value -= 2.0 * penalties.sum()
+    best, target, ceiling = limits
+    part, pace, count = schedule
+    moved = np.empty(len(linkage.parent))
+    for iteration in range(count):
+        value = minimum_one_tree(graph, penalties, work)
         if value > best:
             best = value
             best_penalties[:] = penalties
-        norm = 0.0
+        square = precondition(linkage, work.excess, moved)
+        if value > ceiling or square <= 0.0:  # edges are missing, or the 1-tree is a tour
+            return best, iteration + 1, True
+        left = max(0.0, 1.0 - part - iteration * pace)
+        step = 0.5 * left**1.5 * (target - value) / square
         for i in range(n):
-            norm += (degree[i] - 2.0) ** 2
-        step = relaxation * (1.0 - iteration / total) ** 1.5 * max(target - value, 0.0) / max(norm, 1.0)
-        exact = True
-        for i in range(n):
-            slope = degree[i] - 2.0
-            if slope != 0.0:
-                exact = False
-            direction[i] = 0.7 * slope + 0.3 * direction[i] if iteration > 0 else slope
+            direction[i] = _SMOOTHING * direction[i] + (1.0 - _SMOOTHING) * moved[i]
             penalties[i] += step * direction[i]
-        if exact:  # the 1-tree is a tour: nothing is left to gain
-            return best
-    return best
+    return best, count, False
 
 
-def _sparse_edges(neighbours: Int32Array, tour: Int32Array) -> tuple[Int32Array, Int32Array]:
-    """Each pair of neighbours once, and the edges of a tour, which make the graph connected."""
-    n = len(neighbours)
-    tails = np.repeat(np.arange(n, dtype=np.int64), neighbours.shape[1])
-    heads = neighbours.ravel().astype(np.int64)
-    tails = np.concatenate([tails, tour.astype(np.int64)])
-    heads = np.concatenate([heads, np.roll(tour, -1).astype(np.int64)])
-    code = np.unique(np.minimum(tails, heads) * n + np.maximum(tails, heads))
-    return (code // n).astype(np.int32), (code % n).astype(np.int32)
+@nb.njit(cache=True)
+def _row_lengths(data: DistanceData, neighbours: Int32Array) -> FloatArray:
+    out = np.empty(neighbours.shape)
+    for i in range(neighbours.shape[0]):
+        for c in range(neighbours.shape[1]):
+            out[i, c] = distance(data, i, neighbours[i, c])
+    return out
+
+
+@nb.njit(cache=True)
+def _lengths(data: DistanceData, tails: Int32Array, heads: Int32Array) -> FloatArray:
+    out = np.empty(len(tails))
+    for e in range(len(tails)):
+        out[e] = distance(data, tails[e], heads[e])
+    return out
+
+
+@nb.njit(cache=True)
+def _two_shortest(data: DistanceData, neighbours: Int32Array, radius: FloatArray) -> FloatArray:
+    """Half of what the two tour edges at each city cost at least."""
+    out = np.empty(len(neighbours))
+    for i in range(len(neighbours)):
+        first, second = radius[i], radius[i]
+        for c in range(neighbours.shape[1]):
+            d = distance(data, i, neighbours[i, c])
+            if d < first:
+                first, second = d, first
+            elif d < second:
+                second = d
+        out[i] = 0.5 * (first + second)
+    return out
 
 
 def one_tree_bound(
     data: DistanceData,
-    neighbours: Int32Array,
+    neighbours: Int32Array | IntArray,
     radius: FloatArray,
     *,
-    tour: Int32Array,
+    tour: Int32Array | IntArray | None = None,
+    upper_bound: float = math.inf,
     seconds: float = math.inf,
-    max_iterations: int | None = None,
+    max_iterations: int = 300,
 ) -> OneTreeBound:
-    """Compute the Held-Karp bound by sub-gradient ascent.
+    """Compute the Held-Karp bound by preconditioned sub-gradient ascent.
 
     Parameters
     ----------
     data : DistanceData
-        Symmetric distances; negative entries are allowed.
-    neighbours : int32 [N, K]
-        Edges that the ascent looks at; N >= 4.
+        Symmetric distances of N >= 3 cities; entries of a matrix may be negative.
+    neighbours : int array [N, K], K >= 1
+        Near cities, nearest first; the six nearest make up the sparse graph.
     radius : float [N]
-        No city that is neither listed in row i nor lists i itself is nearer to i than this.
-    tour : int32 [N]
-        A good tour: its length sets the steps, and its edges join the sparse graph.
+        No city that is not in row i is nearer to city i than this. A lower limit will do, down to minus infinity.
+    tour : int array [N], optional
+        A good tour: its edges join the sparse graph and its length sets the step lengths. Without it and
+        `upper_bound`, a tour made from the linkage of the cities serves.
+    upper_bound : float
+        Length of a tour that is known.
     seconds : float
-        Wall-clock limit; the value is proved within it.
-    max_iterations : int >= 3, optional
-        Length of a full ascent; default 500 to 4,000, more for small N.
+        Wall-clock limit, kept within about 20 ms and 2 %; compilation is not counted.
+    max_iterations : int >= 1, default 300
+        1-trees to compute; the steps become 0 at the end of whichever limit comes first. Without a time limit the
+        result is the same bit for bit on one machine.
 
     Returns
     -------
     OneTreeBound
-        With a valid bound, however little time there was.
+        Valid however little time there was. If there was none for a 1-tree, the bound is half the sum of the two
+        shortest edges of the cities, the penalties are 0 and `tree` is a mere path.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than three cities or the shapes do not fit.
 
     Examples
     --------
-    >>> from gnnlib.heads.combinatorial.kernels.distance import DistanceData
     >>> box = np.array([[0.0, 0.0, 0.0], [0.0, 1.0, 0.0], [1.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
-    >>> near = np.array([[1, 3, 2], [0, 2, 3], [1, 3, 0], [2, 0, 1]], np.int32)
-    >>> data = DistanceData(1, box, np.zeros((1, 1)))
-    >>> round(one_tree_bound(data, near, np.full(4, 2**0.5), tour=np.arange(4, dtype=np.int32)).bound, 6)
+    >>> near = np.array([[1, 3, 2], [0, 2, 3], [1, 3, 0], [2, 0, 1]])
+    >>> round(one_tree_bound(DistanceData(1, box, np.zeros((1, 1))), near, np.full(4, 2**0.5)).bound, 6)
     4.0
     """
-    ascent = _Ascent(data, neighbours, tour, seconds)
-    best = _certify(ascent, radius)
-    n = len(neighbours)
-    budget = int(min(4000, max(500, 3_000_000 / n))) if max_iterations is None else max_iterations
-    for number in range(_ROUNDS):
-        done = ascent.run(max(3, budget // 4 if ascent.dense and number < _ROUNDS - 1 else budget))
-        budget -= done
-        proved = _certify(ascent, radius)
-        if proved.bound > best.bound:
-            best = proved
-        missed = ascent.best - proved.bound
-        if not ascent.dense or budget < 3 or ascent.is_late or missed <= 1e-6 * abs(ascent.best):
-            break
-        if not ascent.add_edges(proved.tree):
-            break
-    finished = budget < 3 or not ascent.is_late
-    return dataclasses.replace(best, iterations=ascent.iterations, converged=finished or ascent.iterations >= 100)
+    n = len(data.matrix) if data.kind == 0 else len(data.coords)
+    if n < 3 or neighbours.shape[:1] != (n,) or neighbours.shape[1] < 1 or radius.shape != (n,):
+        raise InputError(
+            "`neighbours` must be [N, K] and `radius` [N] for the N >= 3 cities of `data`, "
+            f"found {list(neighbours.shape)} and {list(radius.shape)} for N = {n}"
+        )
+    if max_iterations < 1:
+        raise InputError(f"`max_iterations` must be >= 1, found {max_iterations}")
+    _compile()
+    return _bound(data, neighbours, radius, tour, upper_bound, seconds, max_iterations)
+
+
+@functools.cache
+def _compile() -> None:
+    """Compile the kernels, or load them from the cache, outside of anybody's time limit."""
+    points = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [2.0, 1.0, 0.0], [0.0, 2.0, 0.0], [1.0, 2.0, 0.0]])
+    near = np.array([[1, 3], [0, 2], [1, 4], [4, 0], [3, 2]])
+    matrix = np.abs(points[:, None] - points[None]).sum(axis=2)
+    for data in (DistanceData(1, points, np.zeros((1, 1))), DistanceData(0, np.zeros((1, 3)), matrix)):
+        for seconds in (0.0, math.inf):
+            _bound(data, near, np.zeros(5), np.arange(5), math.inf, seconds, 2)
+
+
+def _bound(
+    data: DistanceData,
+    neighbours: Int32Array | IntArray,
+    radius: FloatArray,
+    tour: Int32Array | IntArray | None,
+    upper_bound: float,
+    seconds: float,
+    max_iterations: int,
+) -> OneTreeBound:
+    start = time.perf_counter()
+    near = np.ascontiguousarray(neighbours, dtype=np.int32)
+    radius = np.ascontiguousarray(radius, dtype=np.float64)
+    integral = data.kind > 1 or (data.kind == 0 and bool((data.matrix == np.rint(data.matrix)).all()))
+    if seconds < _SET_UP_S_PER_CITY * len(near):
+        return _without_tree(data, near, radius, integral=integral)
+    ascent = _Ascent(data, near, radius, tour, upper_bound, start + seconds, integral=integral)
+    ascent.run(max_iterations)
+    if ascent.proof is None:
+        return _without_tree(data, near, radius, integral=integral)
+    return ascent.result(ascent.proof)
+
+
+def _proved(value: float, terms: int, scale: float, *, integral: bool) -> float:
+    """Take off what rounding may have added: each of the terms is off by a few units in the last place at most."""
+    safe = value - 8.0 * np.finfo(np.float64).eps * terms * scale
+    return float(math.ceil(safe)) if integral else float(safe)
+
+
+def _without_tree(data: DistanceData, near: Int32Array, radius: FloatArray, *, integral: bool) -> OneTreeBound:
+    n = len(near)
+    halves = _two_shortest(data, near, radius)
+    path = np.arange(n, dtype=np.int32)
+    value = _proved(math.fsum(halves), n, float(np.abs(halves).max()), integral=integral)
+    closing = float(_lengths(data, path[:1], path[-1:])[0])
+    tree = np.column_stack([path[:-1], path[1:]])
+    return OneTreeBound(value, np.zeros(n), tree, 0, n - 1, closing, 0, converged=False)
+
+
+@dataclass(frozen=True, eq=False)
+class _Proof:
+    """A minimum 1-tree of the complete graph, in the numbering of `CompleteGraph`."""
+
+    value: float
+    scale: float
+    penalties: FloatArray
+    tails: Int32Array
+    heads: Int32Array
+    leaf: int
+    partner: int
+    second: float
+    is_tour: bool
+
+
+def _distinct(codes: IntArray) -> IntArray:
+    """Sort and drop repetitions (`numpy.unique` hashes, which takes ten times as long)."""
+    codes = np.sort(codes)
+    return codes[np.append(True, codes[1:] != codes[:-1])]
 
 
 class _Ascent:
-    """The sparse graph and the state of the penalties."""
+    """The sparse graph, the penalties and the best proof so far."""
 
-    def __init__(self, data: DistanceData, neighbours: Int32Array, tour: Int32Array, seconds: float) -> None:
-        self.data = data
-        self.started = time.perf_counter()
-        self.n = n = len(neighbours)
-        self.tails, self.heads = _sparse_edges(neighbours, tour)
-        self.lengths = pair_lengths(data, self.tails, self.heads)
-        self.dense = n <= _DENSE_UP_TO or _DENSE_S * n * n < 0.2 * seconds
-        reserve = (2.0 * _DENSE_S * n * n if self.dense else 0.0) + 2e-7 * len(self.tails)
-        self.deadline = self.started + seconds - reserve
-        self.penalties = np.zeros(n)
-        self.best_penalties = np.zeros(n)
-        self.direction = np.zeros(n)
-        self.best = -math.inf
+    def __init__(
+        self,
+        data: DistanceData,
+        near: Int32Array,
+        radius: FloatArray,
+        tour: Int32Array | IntArray | None,
+        upper_bound: float,
+        deadline: float,
+        *,
+        integral: bool,
+    ) -> None:
+        self.deadline, self.integral = deadline, integral
+        self.complete = CompleteGraph(data)
+        self.data, self.n = self.complete.data, self.complete.size
+        order = self.complete.order
+        rank = np.empty(self.n, np.int32)
+        rank[order] = np.arange(self.n, dtype=np.int32)
+        near = rank[near[order]]
+        self.radius = radius[order]
+        far = self.complete.far_sides(near)
+        if data.kind != 0 and near.shape[1] > _NEAREST:
+            lengths = _row_lengths(self.data, near)
+            self.radius = np.minimum(self.radius, lengths[:, _NEAREST:].min(axis=1))
+            near = near[:, :_NEAREST]
+        tails = np.concatenate([np.repeat(np.arange(self.n, dtype=np.int32), near.shape[1]), far[0]])
+        heads = np.concatenate([near.ravel(), far[1]])
+        self.ceiling = upper_bound
+        if tour is not None:
+            route = rank[tour]
+            onward = np.roll(route, -1)
+            self.ceiling = min(upper_bound, math.fsum(_lengths(self.data, route, onward).tolist()))
+            tails, heads = np.concatenate([tails, route]), np.concatenate([heads, onward])
+        self.codes = _distinct(self._codes(tails, heads))
+        tails, heads = (self.codes // self.n).astype(np.int32), (self.codes % self.n).astype(np.int32)
+        self.graph = SparseGraph(tails, heads, _lengths(self.data, tails, heads))
+        self.work = make_work(self.n, len(tails))
+        self.proof: _Proof | None = None
         self.iterations = 0
-        self.per_iteration = 1e-7 * len(self.tails)
-        self.target = float(tour_length(data, tour))
+        self.per_proof = 0.0
+        self.per_iteration = 0.0
 
-    @property
-    def is_late(self) -> bool:
-        """Whether there is no time for another iteration."""
-        return time.perf_counter() + self.per_iteration > self.deadline
+    def _codes(self, tails: Int32Array, heads: Int32Array) -> IntArray:
+        return np.minimum(tails, heads).astype(np.int64) * self.n + np.maximum(tails, heads)
 
-    def _iterate(self, step: float, begin: int, end: int, total: int) -> None:
-        before = time.perf_counter()
-        self.best = float(
-            _ascend(
-                self.tails,
-                self.heads,
-                self.lengths,
-                self.penalties,
-                self.direction,
-                self.best_penalties,
-                self.best,
-                step,
-                self.target,
-                begin,
-                end,
-                total,
+    def run(self, max_iterations: int) -> None:
+        """Ascend until the iterations or the time are used up, or a tour is proved optimal."""
+        penalties = np.zeros(self.n)
+        self._prove(penalties)
+        if self.proof is None:
+            return
+        linkage, target = self._scales(self.proof)
+        best_penalties, direction = penalties.copy(), np.zeros(self.n)
+        begin, best, gap = time.perf_counter(), -math.inf, 0.03
+        part, check = 0.0, gap
+        while part < 1.0 and not self._is_closed():
+            usable = max(self.deadline - begin - 1.3 * self.per_proof, 1e-9)
+            pace = max(1.0 / max_iterations, self.per_iteration / usable)
+            count = max(1, math.ceil((min(check, 1.0) - part) / pace - 1e-9))
+            if math.isfinite(usable):
+                count = max(1, min(count, int(0.05 / self.per_iteration)))
+            before = time.perf_counter()
+            limits, schedule = (best, target, self.ceiling), (part, pace, count)
+            best, done, look = _ascend(
+                self.graph, linkage, self.work, penalties, direction, best_penalties, limits, schedule
             )
+            now = time.perf_counter()
+            self.per_iteration = (now - before) / done
+            self.iterations += done
+            part = max(self.iterations / max_iterations, (now - begin) / usable)
+            if not (look or part >= min(check, 1.0)):
+                continue
+            loss = self._prove(best_penalties, best)
+            if loss is None:
+                return
+            if loss <= 0.02 * (target - self.proof.value):
+                gap *= 2.0
+            elif look or loss > 0.1 * (target - self.proof.value):
+                penalties[:] = self.proof.penalties
+                direction[:] = 0.0
+            best = -math.inf
+            check = part + max(gap, 2.0 * self.per_proof / usable)
+
+    def _scales(self, proof: _Proof) -> tuple[Linkage, float]:
+        """Return the linkage from the first proof, whose penalties are 0, and the target of the steps."""
+        lengths = _lengths(self.data, proof.tails, proof.heads)
+        by_length = np.argsort(lengths, kind="stable")
+        tails, heads = proof.tails[by_length], proof.heads[by_length]
+        # half the distance to the second neighbour, and a little everywhere for cities that coincide
+        least = np.maximum(self.work.second, 0.0)
+        least[~np.isfinite(least)] = 0.0
+        least = np.maximum(0.5 * least, 0.1 * float(least.mean()))
+        if math.isfinite(self.ceiling):
+            target = self.ceiling + 0.3 * max(self.ceiling - proof.value, 0.0)
+        else:  # the tour is worse than those that the target is meant for
+            self.ceiling = float(linkage_tour_length(self.data, tails, heads))
+            target = min(self.ceiling, proof.value + 0.3 * float(np.maximum(lengths, 0.0).sum()))
+        return make_linkage(tails, heads, lengths[by_length], least), target
+
+    def _is_closed(self) -> bool:
+        """Whether the bound has met a tour."""
+        proof = self.proof
+        return proof is not None and (
+            proof.is_tour or _proved(proof.value, self.n, proof.scale, integral=self.integral) >= self.ceiling
         )
-        self.per_iteration = (time.perf_counter() - before) / (end - begin)
 
-    def run(self, iterations: int) -> int:
-        """Ascend from the best penalties for so many iterations, or as many as there is time for."""
-        self.best = -math.inf  # the graph may have got new edges
-        self.penalties[:] = self.best_penalties
-        # the first tree sets the scale of the steps and shows how many iterations there is time for
-        self._iterate(0.0, 0, 1, 10)
-        left = self.deadline - time.perf_counter()
-        total = iterations
-        if math.isfinite(left):
-            total = int(max(3, min(iterations, left / max(self.per_iteration, 1e-6))))
-        done = 0
-        while done < total and not self.is_late:
-            until = min(total, done + max(1, int(0.02 / max(self.per_iteration, 1e-6))))
-            self._iterate(_RELAXATION, done, until, total)
-            done = until
-        self.iterations += done
-        return max(done, 1)
+    def _prove(self, penalties: FloatArray, claimed: float = math.inf) -> float | None:
+        """Compute the 1-tree of the complete graph; return by how much the sparse graph claimed too much.
 
-    def add_edges(self, tree: Int32Array) -> bool:
-        """Let the sparse graph learn the edges of a tree of the complete graph; return whether any was new."""
-        before = len(self.tails)
-        known = self.tails.astype(np.int64) * self.n + self.heads
-        offered = tree.min(axis=1).astype(np.int64) * self.n + tree.max(axis=1)
-        code = np.union1d(known, offered)
-        self.tails, self.heads = (code // self.n).astype(np.int32), (code % self.n).astype(np.int32)
-        self.lengths = pair_lengths(self.data, self.tails, self.heads)
-        return len(self.tails) > before
+        Returns None when the time ran out.
+        """
+        begin = time.perf_counter()
+        minimum_one_tree(self.graph, penalties, self.work)
+        self.per_iteration = self.per_iteration or time.perf_counter() - begin
+        chosen = self.work.tree[: self.work.size[0]]
+        tails, heads = self.graph.tails[chosen], self.graph.heads[chosen]
+        tree = self.complete.spanning_tree(penalties, tails, heads, self.radius, self.deadline)
+        if tree is None:
+            return None
+        tails, heads = tree
+        degrees = np.bincount(tails, minlength=self.n) + np.bincount(heads, minlength=self.n)
+        leaf, partner, second = self._best_leaf(penalties, tails, heads, degrees)
+        degrees[leaf] += 1
+        degrees[partner] += 1
+        extra = float(_lengths(self.data, np.array([leaf], np.int32), np.array([partner], np.int32))[0])
+        lengths = _lengths(self.data, tails, heads)
+        value = math.fsum([*lengths.tolist(), extra, *(penalties * (degrees - 2)).tolist()])
+        scale = max(float(np.abs(lengths).max()), abs(extra)) + 2.0 * float(np.abs(penalties).max())
+        if self.proof is None or value > self.proof.value:
+            is_tour = bool((degrees == 2).all())
+            self.proof = _Proof(value, scale, penalties.copy(), tails, heads, leaf, partner, second, is_tour)
+        self._learn(np.append(tails, np.int32(leaf)), np.append(heads, np.int32(partner)))
+        self.per_proof = max(self.per_proof, time.perf_counter() - begin)
+        return claimed - value
 
+    def _best_leaf(
+        self, penalties: FloatArray, tails: Int32Array, heads: Int32Array, degrees: IntArray
+    ) -> tuple[int, int, float]:
+        """Among the leaves that look best on the sparse graph, the one with the heaviest second edge; exact."""
+        beside = np.empty(self.n, np.int64)
+        beside[tails] = heads
+        from_head = degrees[heads] == 1
+        beside[heads[from_head]] = tails[from_head]
+        leaves = np.flatnonzero(degrees == 1)
+        tried = min(8, len(leaves))
+        promising = leaves[np.argpartition(-self.work.second[leaves], tried - 1)[:tried]]
+        best = -1, -1, -math.inf
+        for leaf in promising.tolist():
+            partner, second = lightest_at(self.data, penalties, leaf, int(beside[leaf]))
+            if second > best[2]:
+                best = leaf, int(partner), float(second)
+        return best
 
-def _certify(ascent: _Ascent, radius: FloatArray) -> OneTreeBound:
-    """Prove the value of the best penalties over the complete graph."""
-    penalties = ascent.best_penalties.copy()
-    if ascent.dense:
-        tree, weights = _dense_tree(ascent.data, penalties)
-    else:
-        tree, weights = _relaxed_tree(ascent, penalties, radius)
-    leaf, second = _best_leaf(ascent.data, penalties, tree)
-    # sums of many terms: take off what rounding can have added
-    slack = 1e-13 * (float(np.abs(weights).sum()) + 2.0 * float(np.abs(penalties).sum()))
-    value = float(weights.sum()) + second - 2.0 * float(penalties.sum()) - slack
-    return OneTreeBound(value, penalties, tree, leaf, second, 0, converged=False)
+    def _learn(self, tails: Int32Array, heads: Int32Array) -> None:
+        """Let the sparse graph have the edges that it lacks."""
+        offered = self._codes(tails, heads)
+        place = np.searchsorted(self.codes, offered)
+        missing = self.codes[np.minimum(place, len(self.codes) - 1)] != offered
+        if not missing.any():
+            return
+        codes = np.sort(offered[missing])
+        place = np.searchsorted(self.codes, codes)
+        self.codes = np.insert(self.codes, place, codes)
+        tails, heads = (codes // self.n).astype(np.int32), (codes % self.n).astype(np.int32)
+        new = tails, heads, _lengths(self.data, tails, heads)
+        grown = [np.insert(np.asarray(old), place, more) for old, more in zip(self.graph, new, strict=True)]
+        self.graph = SparseGraph(*grown)
+        self.work = make_work(self.n, len(self.codes))
 
-
-def _dense_tree(data: DistanceData, penalties: FloatArray) -> tuple[Int32Array, FloatArray]:
-    """Minimum spanning tree of the complete graph: edges and penalised weights."""
-    father, weights = dense_prim(data, penalties)
-    children = np.arange(1, len(penalties), dtype=np.int32)
-    return np.column_stack([children, father[1:]]).astype(np.int32), weights[1:]
-
-
-def _relaxed_tree(ascent: _Ascent, penalties: FloatArray, radius: FloatArray) -> tuple[Int32Array, FloatArray]:
-    """Minimum spanning tree of the sparse graph and the star of the pairs left out (see the module's text)."""
-    n = len(penalties)
-    tails, heads = ascent.tails, ascent.heads
-    weights = ascent.lengths + penalties[tails] + penalties[heads]
-    chosen = boruvka(tails, heads, weights, n)
-    least = 0.5 * radius + penalties
-    centre = int(np.argmin(least))
-    others = np.flatnonzero(np.arange(n) != centre).astype(np.int32)
-    all_tails = np.concatenate([tails[chosen], others])
-    all_heads = np.concatenate([heads[chosen], np.full(n - 1, centre, np.int32)])
-    all_weights = np.concatenate([weights[chosen], least[others] + least[centre]])
-    joint = boruvka(all_tails, all_heads, all_weights, n)
-    return np.column_stack([all_tails[joint], all_heads[joint]]).astype(np.int32), all_weights[joint]
-
-
-def _best_leaf(data: DistanceData, penalties: FloatArray, tree: Int32Array) -> tuple[int, float]:
-    """Leaf with the heaviest second edge among a sample of the leaves, that edge found over the complete graph."""
-    n = len(penalties)
-    degree = np.bincount(tree.ravel(), minlength=n)
-    leaves = np.flatnonzero(degree == 1)
-    beside = np.empty(n, np.int64)
-    beside[tree[:, 0]] = tree[:, 1]
-    only = degree[tree[:, 1]] == 1
-    beside[tree[only, 1]] = tree[only, 0]
-    most = max(1, min(len(leaves), 2_000_000 // n))
-    spread = leaves[np.linspace(0, len(leaves) - 1, most).astype(np.int64)]
-    second, leaf = max((second_edge_exact(data, penalties, int(v), int(beside[v]))[1], int(v)) for v in spread)
-    return leaf, float(second)
+    def result(self, proof: _Proof) -> OneTreeBound:
+        """Turn a proof into the caller's numbering."""
+        order = self.complete.order
+        penalties = np.empty(self.n)
+        penalties[order] = proof.penalties
+        return OneTreeBound(
+            bound=_proved(proof.value, self.n, proof.scale, integral=self.integral),
+            penalties=penalties,
+            tree=np.column_stack([order[proof.tails], order[proof.heads]]),
+            leaf=int(order[proof.leaf]),
+            partner=int(order[proof.partner]),
+            second=proof.second,
+            iterations=self.iterations,
+            converged=self.iterations >= _SETTLED or self._is_closed(),
+        )

@@ -37,7 +37,7 @@ _SLICE_S = 0.05
 
 @dataclass(frozen=True)
 class SearchParams:
-    """Settings of the search; the defaults were chosen on generated instances (``benchmarks/tune_tsp.py``).
+    """Settings of the search; the defaults were chosen on generated instances and six of TSPLIB (d1655, fl1577, pcb3038, rl1889, rl5934, u724).
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class SearchParams:
     num_candidates: int = 8
     num_prior_candidates: int = 6
     breadth: tuple[int, ...] = (5, 3, 2, 1)
-    max_segment: int = 50
+    max_segment: int = 100
     temperature: float = 0.1
     bound_share: float = 0.1
     large: int = 12_000
