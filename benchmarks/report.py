@@ -1,0 +1,223 @@
+"""Write RESULTS.md and the pictures from ``results/*.json``; nothing in RESULTS.md is typed by hand.
+
+python benchmarks/report.py
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import record
+
+mpl.use("agg")
+import matplotlib.pyplot as plt  # the back-end is chosen first
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+OUT = Path(__file__).parent / "RESULTS.md"
+PICTURES = Path(__file__).parent / "results"
+
+Row = dict[str, Any]
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    head = list(head)
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    return [*lines, *("| " + " | ".join(row) + " |" for row in rows), ""]
+
+
+def taken(payload: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in payload.get("versions", {}).items())
+    return f"Taken {payload['date']} at commit `{payload['commit']}` on {payload['machine']}; {versions}."
+
+
+def percent(values: list[float], digits: int = 3) -> str:
+    return f"{statistics.mean(values):.{digits}f}" if values else "-"
+
+
+def tsp_rows(payload: dict[str, Any]) -> tuple[list[Row], dict[str, float]]:
+    """Flatten the rows and give each its gap (per cent) to the best known length."""
+    best = record.read("tsp_best") or {}
+    rows = []
+    for key, row in payload["rows"].items():
+        set_name, name, solver, seconds = key.split("|")
+        reference = row["known"] if row["known"] is not None else best[name]
+        item = {"set": set_name, "name": name, "solver": solver, "stop": float(seconds), "best": reference, **row}
+        if row["length"] is not None:
+            item["gap"] = 100.0 * (row["length"] / reference - 1.0)
+        rows.append(item)
+    return rows, best
+
+
+def tsp_by_size(rows: list[Row], set_name: str) -> list[str]:
+    """One line a size, one column a solver and stop: mean gap."""
+    mine = [row for row in rows if row["set"] == set_name]
+    columns = sorted({(row["solver"], row["stop"]) for row in mine}, key=lambda c: (c[0] != "gnnlib", c[0], c[1]))
+    sizes = sorted({row["n"] for row in mine})
+    lines = []
+    for n in sizes:
+        cells = [f"{n:,}", str(len({row["name"] for row in mine if row["n"] == n}))]
+        for solver, stop in columns:
+            found = [r for r in mine if (r["solver"], r["stop"], r["n"]) == (solver, stop, n)]
+            gaps = [r["gap"] for r in found if "gap" in r]
+            cells.append(percent(gaps) if gaps else ("no tour" if found else "-"))
+        lines.append(cells)
+    return table(["n", "instances", *(f"{solver} {stop:g} s" for solver, stop in columns)], lines)
+
+
+def tsp_collection(rows: list[Row]) -> list[str]:
+    """Mean gaps over TSPLIB by range of sizes, and the certificate."""
+    names = {"tsplib-small": "n < 200", "tsplib": "200 <= n <= 6,000", "tsplib-large": "n > 6,000"}
+    lines = []
+    for set_name, label in names.items():
+        mine = [row for row in rows if row["set"] == set_name]
+        for solver, stop in sorted({(r["solver"], r["stop"]) for r in mine}, key=lambda c: (c[0] != "gnnlib", c)):
+            found = [r for r in mine if (r["solver"], r["stop"]) == (solver, stop)]
+            gaps = [r["gap"] for r in found if "gap" in r]
+            if not gaps:
+                continue
+            exact = sum(gap <= 1e-9 for gap in gaps)
+            bounds = [100.0 * (1.0 - r["lower_bound"] / r["best"]) for r in found if "lower_bound" in r]
+            lines.append(
+                [
+                    label,
+                    solver,
+                    f"{stop:g} s",
+                    str(len(gaps)),
+                    percent(gaps),
+                    f"{statistics.median(gaps):.3f}",
+                    f"{max(gaps):.3f}",
+                    str(exact),
+                    percent(bounds) if bounds else "-",
+                    f"{statistics.mean(r['cpu_s'] for r in found if 'gap' in r):.1f}",
+                ]
+            )
+    head = [
+        "set",
+        "solver",
+        "stop",
+        "instances",
+        "mean gap %",
+        "median",
+        "worst",
+        "optimal",
+        "bound below optimum %",
+        "CPU s",
+    ]
+    return table(head, lines)
+
+
+def tsp_worst(rows: list[Row]) -> list[str]:
+    """List the instances on which we lose most against a peer at the same stop."""
+    ours = {(r["name"], r["stop"]): r for r in rows if r["solver"] == "gnnlib" and "gap" in r}
+    losses = []
+    for row in rows:
+        mine = ours.get((row["name"], row["stop"]))
+        if row["solver"] != "gnnlib" and not row["solver"].startswith("gnnlib,") and mine and "gap" in row:
+            losses.append((mine["gap"] - row["gap"], row, mine))
+    losses = sorted((loss for loss in losses if loss[0] > 0), key=lambda loss: -loss[0])[:15]
+    return table(
+        ["instance", "stop", "gnnlib gap %", "peer", "its gap %"],
+        ([r["name"], f"{r['stop']:g} s", f"{m['gap']:.3f}", r["solver"], f"{r['gap']:.3f}"] for _, r, m in losses),
+    )
+
+
+def tsp_violations(rows: list[Row]) -> int:
+    return sum(row["lower_bound"] > row["best"] * (1 + 1e-12) for row in rows if "lower_bound" in row)
+
+
+def anytime_picture(rows: list[Row]) -> str | None:
+    """Curves of our tours and points of the peers' over time; gap to the best known."""
+    sizes = [n for n in (1000, 10_000, 100_000) if any("trace" in r and r["n"] == n for r in rows)]
+    if not sizes:
+        return None
+    figure, axes = plt.subplots(1, len(sizes), figsize=(4.2 * len(sizes), 3.6), squeeze=False)
+    palette = {"gnnlib": "#0072B2", "ortools": "#D55E00", "fast_tsp": "#009E73", "lkh": "#CC79A7"}
+    for ax, n in zip(axes[0], sizes, strict=True):
+        name = next(r["name"] for r in rows if r["n"] == n and "trace" in r and r["set"] == "uniform")
+        here = [r for r in rows if r["name"] == name and "gap" in r]
+        for row in here:
+            colour = palette.get(row["solver"], "#777777")
+            if row["solver"] == "gnnlib" and row["stop"] == max(r["stop"] for r in here):
+                seconds, lengths = zip(*row["trace"], strict=True)
+                gaps = [100.0 * (length / row["best"] - 1.0) for length in lengths]
+                ax.plot(
+                    [*seconds, row["stop"]], [*gaps, gaps[-1]], color=colour, drawstyle="steps-post", label="gnnlib"
+                )
+        for solver in sorted({r["solver"] for r in here} & {"ortools", "fast_tsp", "lkh"}):
+            points = sorted((r["wall_s"], r["gap"]) for r in here if r["solver"] == solver)
+            ax.plot(*zip(*points, strict=True), "o--", color=palette[solver], label=solver, markersize=5, linewidth=1)
+        ax.set(xscale="log", yscale="symlog", xlabel="seconds", title=name)
+        ax.set_yscale("symlog", linthresh=0.01)
+        ax.set_ylim(bottom=0)
+        ax.grid(alpha=0.3)
+    axes[0][0].set_ylabel("gap to best known (%)")
+    axes[0][0].legend(frameon=False)
+    figure.tight_layout()
+    figure.savefig(PICTURES / "tsp_anytime.png", dpi=110)
+    plt.close(figure)
+    return "results/tsp_anytime.png"
+
+
+def tsp_section(payload: dict[str, Any]) -> list[str]:
+    rows, _ = tsp_rows(payload)
+    lines = ["## Travelling salesman: gnnlib and its peers", "", taken(payload), ""]
+    lines += [
+        "Command: `python benchmarks/bench_tsp.py`. One core, wall-clock stops, one seed an instance; gap in per cent to the",
+        "best known tour (TSPLIB's optimum; for generated instances the best of all runs ever made here, so that 0.000 means",
+        "that nothing better is known, not that nothing better exists). Our time includes the lower bound and the prior.",
+        "`lkh` (one run through elkai) and `christofides` do not heed a stop. fast_tsp, LKH and OR-Tools take a dense matrix.",
+        "",
+        "### TSPLIB",
+        "",
+        *tsp_collection(rows),
+        f"Lower bounds above a known optimum: {tsp_violations([r for r in rows if r['known'] is not None])}.",
+        "",
+        "### Uniform points",
+        "",
+        *tsp_by_size(rows, "uniform"),
+    ]
+    big = [r for r in rows if r["set"] == "uniform" and r["n"] == 100_000 and r["solver"] == "gnnlib"]
+    for row in big:
+        ratio = 100.0 * (row["length"] / (0.7124 * math.sqrt(row["n"]) * 1e6) - 1.0)
+        lines.append(
+            f"n = 100,000, stop {row['stop']:g} s: {ratio:.2f} % above 0.7124 sqrt(n A), the constant of large n. "
+        )
+    if any(r["set"] == "clustered" for r in rows):
+        lines += ["", "### Clustered points", "", *tsp_by_size(rows, "clustered")]
+    picture = anytime_picture(rows)
+    if picture:
+        lines += [f"![Gap over time]({picture})", ""]
+    lines += ["### Where we lose most", "", *tsp_worst(rows)]
+    return lines
+
+
+def encoder_section(payload: dict[str, Any]) -> list[str]:
+    return ["## Encoder: time and memory", "", taken(payload), "", *payload.get("markdown", [])]
+
+
+SECTIONS: dict[str, Callable[[dict[str, Any]], list[str]]] = {"tsp": tsp_section, "encoder": encoder_section}
+
+
+def main() -> None:
+    lines = [
+        "# Results",
+        "",
+        "Generated by `python benchmarks/report.py` from `results/*.json`; see [protocol.md](protocol.md).",
+        "",
+    ]
+    for name, section in SECTIONS.items():
+        payload = record.read(name)
+        if payload is not None:
+            lines += section(payload)
+    OUT.write_text("\n".join(lines).rstrip() + "\n")
+    print(f"wrote {OUT.name}")
+
+
+if __name__ == "__main__":
+    main()
