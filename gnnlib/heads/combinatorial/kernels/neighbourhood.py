@@ -35,6 +35,8 @@ OWN_SIDE = 8
 EDGE_FEATURES = 3 * NUM_BASIS + 1 + 2 * OWN_SIDE
 """Number of features of an edge."""
 
+_SHRINKAGE = math.exp(-1.0)
+
 _TIE = 1.0 - 1e-9
 """A distance is nearer than another only by more than rounding errors."""
 
@@ -67,53 +69,55 @@ def reverse_slots(neighbours: Int32Array) -> IntArray:
 
 @nb.njit(cache=True, inline="always")
 def _spread(ratio: float, out: Float32Array, first: int) -> None:
-    step = LAST_CENTRE / (NUM_BASIS - 1)
-    ratio = min(ratio, LAST_CENTRE)
+    """Write ``exp(-(x - m)^2 / 2)`` for m = 0, 1, ...; x is the ratio in units of the spacing of the centres."""
+    x = min(ratio, LAST_CENTRE) * ((NUM_BASIS - 1) / LAST_CENTRE)
+    value, growth = math.exp(-0.5 * x * x), math.exp(x - 0.5)
     for m in range(NUM_BASIS):
-        off = (ratio - m * step) / step
-        out[first + m] = math.exp(-0.5 * off * off)
+        out[first + m] = value
+        value *= growth  # the next is this one times exp(x - m - 1/2)
+        growth *= _SHRINKAGE
 
 
 @nb.njit(cache=True)
 def _describe_side(
-    data: DistanceData, neighbours: Int32Array, lengths: FloatArray, i: int, s: int, unit: float, out: Float32Array
+    apart: FloatArray, over: FloatArray, between: FloatArray, nearness: FloatArray, s: int, out: Float32Array
 ) -> None:
-    """Describe edge (i, s) as city i sees it among its other candidates."""
-    k = neighbours.shape[1]
-    j = neighbours[i, s]
-    d = max(lengths[i, s], 0.0)
+    """Describe the edge to candidate `s` as the city sees it among its other candidates.
+
+    `apart` [K] holds the distances from the city, `over` [K] their inverses (0 for 0), `between` [K, K] the distances
+    from candidate to candidate, and `nearness` [K] is ``exp(-apart / mean)``.
+    """
+    k = len(apart)
+    d = apart[s]
     nearer, lune, gabriel = 0, 0, 0
-    detour = 1.0
-    shadow, opposite, weight_behind = -1.0, 1.0, 0.0
+    shortest = 2.0 * d
+    shadow, opposite, behind = -1.0, 1.0, 0.0
     for r in range(k):
         if r == s:
             continue
-        other = neighbours[i, r]
-        a = max(lengths[i, r], 0.0)
-        b = max(distance(data, j, other), 0.0)
+        a, b = apart[r], between[s, r]
         if a < d * _TIE:
             nearer += 1
             if b < d * _TIE:
                 lune += 1
         if a * a + b * b < d * d * _TIE:
             gabriel += 1
-        if d > 0.0:
-            detour = min(detour, (a + b) / d - 1.0)
-            if a > 0.0:
-                cosine = min(1.0, max(-1.0, (a * a + d * d - b * b) / (2.0 * a * d)))
-                opposite = min(opposite, cosine)
-                if a < d * _TIE:
-                    shadow = max(shadow, cosine)
-                if cosine < 0.0 and unit > 0.0:
-                    weight_behind -= cosine * math.exp(-a / unit)
+        shortest = min(shortest, a + b)
+        if a > 0.0 and d > 0.0:
+            cosine = min(1.0, max(-1.0, (a * a + d * d - b * b) * (0.5 * over[r] * over[s])))
+            opposite = min(opposite, cosine)
+            if a < d * _TIE:
+                shadow = max(shadow, cosine)
+            if cosine < 0.0:
+                behind -= cosine * nearness[r]
     out[0] = nearer / k
     out[1] = 1.0 / (1.0 + nearer)
     out[2] = lune / (1.0 + lune)
     out[3] = gabriel / (1.0 + gabriel)
-    out[4] = max(detour, 0.0)
+    out[4] = max(shortest * over[s] - 1.0, 0.0) if d > 0.0 else 1.0
     out[5] = shadow
     out[6] = opposite
-    out[7] = weight_behind
+    out[7] = behind
 
 
 @nb.njit(cache=True)
@@ -153,15 +157,22 @@ def edge_features(
         unit[i] = total / k
     out = np.zeros((n * k, EDGE_FEATURES), np.float32)
     own = 3 * NUM_BASIS + 1
+    apart, over, nearness, between = np.empty(k), np.empty(k), np.empty(k), np.zeros((k, k))
     for i in range(n):
         for s in range(k):
+            apart[s] = max(lengths[i, s], 0.0)
+            over[s] = 1.0 / apart[s] if apart[s] > 0.0 else 0.0
+            nearness[s] = math.exp(-apart[s] / unit[i]) if unit[i] > 0.0 else 0.0
+            for r in range(s):
+                between[s, r] = max(distance(data, neighbours[i, s], neighbours[i, r]), 0.0)
+                between[r, s] = between[s, r]
+        for s in range(k):
             e = i * k + s
-            j = neighbours[i, s]
-            d = max(lengths[i, s], 0.0)
+            j, d = neighbours[i, s], apart[s]
             _spread(d / unit[i] if unit[i] > 0.0 else 0.0, out[e], 0)
             _spread(d / unit[j] if unit[j] > 0.0 else 0.0, out[e], NUM_BASIS)
             _spread(d / mean if mean > 0.0 else 0.0, out[e], 2 * NUM_BASIS)
-            _describe_side(data, neighbours, lengths, i, s, unit[i], out[e, own : own + OWN_SIDE])
+            _describe_side(apart, over, between, nearness, s, out[e, own : own + OWN_SIDE])
     for i in range(n):
         for s in range(k):
             e, back = i * k + s, reverse[i, s]

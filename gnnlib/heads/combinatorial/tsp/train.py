@@ -80,7 +80,7 @@ _FIT = FitConfig(
     mode="max",
 )
 
-#: "small" is what ships: a quarter of an hour for the labels and as much for the training on one quiet core. "base" is meant for a GPU beside a dozen cores.
+#: "small" is what ships: a quarter of an hour on one quiet core. "base" is meant for a GPU beside a dozen cores.
 PRESETS = {
     "small": Preset(48, 24, 4, (LabelPlan("train", 1024), *_HELD_OUT), _FIT),
     "base": Preset(
