@@ -32,7 +32,7 @@ Solver = Callable[[TSP, float, int], TourResult]
 
 UNIFORM = (100, 200, 500, 1000, 2000, 5000, 10_000, 100_000)
 CLUSTERED = (1000, 10_000)
-SEEDS = {n: 3 if n <= 5000 else (2 if n <= 10_000 else 1) for n in (*UNIFORM, *CLUSTERED)}
+SEEDS = {n: 2 if n <= 10_000 else 1 for n in (*UNIFORM, *CLUSTERED)}
 
 
 def gnnlib_solver(prior: str | None) -> Solver:

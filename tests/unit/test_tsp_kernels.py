@@ -143,7 +143,7 @@ def test_kicks_never_lose_the_best_tour_and_report_what_they_gained(temperature)
     drain_queue(instance.data, candidates, state, BREADTH, 1e-9, 10**6)
     length = tour_length(instance.data, state.tour)
     best = BestTour(state.tour.copy(), np.zeros(1))
-    settings = KickSettings(30, temperature)
+    settings = KickSettings(30, 0.3, 10, 0.1, temperature)
     for _ in range(20):
         gained = iterate_kicks(instance.data, candidates, state, best, settings, BREADTH, 1e-9, 50)
         assert gained >= 0.0

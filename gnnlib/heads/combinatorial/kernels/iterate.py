@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["BestTour", "KickSettings", "iterate_kicks", "tour_length"]
 
 
+_DRAWN = 10
+"""Edges drawn to find a long one."""
+
+
 class BestTour(NamedTuple):
     """The best tour, kept apart while the search walks over longer ones.
 
@@ -46,12 +50,21 @@ class KickSettings(NamedTuple):
     Attributes
     ----------
     max_segment : int
-        Longest segment of a double bridge, in cities.
+        Longest segment of a double bridge along the tour, in cities.
+    walk_share : float
+        Share of the kicks whose four edges are near each other in space rather than along the tour.
+    walk_steps : int
+        Longest random walk over the candidates from one such edge to the next.
+    long_share : float
+        Share of the kicks whose four edges are long ones anywhere, which is what joins clusters.
     temperature : float
         A tour longer by d is kept with probability exp(-d / temperature); 0 never keeps a longer tour.
     """
 
     max_segment: int
+    walk_share: float
+    walk_steps: int
+    long_share: float
     temperature: float
 
 
@@ -64,7 +77,7 @@ def _random_below(rng: npt.NDArray[np.uint64], bound: int) -> int:
     x ^= x >> np.uint64(27)
     rng[0] = x
     high = (x * np.uint64(0x2545F4914F6CDD1D)) >> np.uint64(33)
-    return int((high * np.uint64(bound)) >> np.uint64(31))
+    return np.int64((high * np.uint64(bound)) >> np.uint64(31))  # type: ignore[return-value]  # signed, for indexing
 
 
 @nb.njit(cache=True)
@@ -127,6 +140,74 @@ def _kick(data: DistanceData, state: LocalSearchState, max_segment: int) -> floa
 
 
 @nb.njit(cache=True)
+def _find_walk_cuts(cities: Int32Array, state: LocalSearchState, steps: int, cuts: npt.NDArray[np.int64]) -> bool:
+    """Fill `cuts` with four sorted positions near each other in space, found by random walks from a random city."""
+    home = _random_below(state.rng, len(state.tour))
+    found = 0
+    for _ in range(12):
+        city = home
+        if found > 0:
+            for _ in range(1 + _random_below(state.rng, steps)):
+                city = cities[city, _random_below(state.rng, cities.shape[1])]
+        found = _insert_cut(cuts, found, np.int64(state.pos[city]))
+        if found == 4:
+            return True
+    return False
+
+
+@nb.njit(cache=True)
+def _find_long_cuts(data: DistanceData, state: LocalSearchState, cuts: npt.NDArray[np.int64]) -> bool:
+    """Fill `cuts` with four sorted positions of edges anywhere in the tour, each the longest of a few drawn."""
+    tour = state.tour
+    n = len(tour)
+    found = 0
+    for _ in range(8):
+        at, longest = 0, -np.inf
+        for _ in range(min(n, _DRAWN)):
+            p = _random_below(state.rng, n)
+            length = distance(data, tour[p], tour[p + 1 if p + 1 < n else 0])
+            if length > longest:
+                at, longest = p, length
+        found = _insert_cut(cuts, found, at)
+        if found == 4:
+            return True
+    return False
+
+
+@nb.njit(cache=True, inline="always")
+def _insert_cut(cuts: npt.NDArray[np.int64], found: int, at: int) -> int:
+    """Insert a position into the sorted ones unless it is there; return their number."""
+    for i in range(found):
+        if cuts[i] == at:
+            return found
+    slot = found
+    while slot > 0 and cuts[slot - 1] > at:
+        cuts[slot] = cuts[slot - 1]
+        slot -= 1
+    cuts[slot] = at
+    return found + 1
+
+
+@nb.njit(cache=True)
+def _kick_at(data: DistanceData, state: LocalSearchState, cuts: npt.NDArray[np.int64]) -> float:
+    """Double bridge of four edges; all but the longest segment between them is rewritten."""
+    n = len(state.tour)
+    longest = 0
+    first = 0
+    for i in range(4):
+        length = cuts[(i + 1) & 3] - cuts[i]
+        if length < 0:
+            length += n
+        if length > longest:
+            longest = length
+            first = (i + 1) & 3
+    lb = (cuts[(first + 1) & 3] - cuts[first]) % n
+    lc = (cuts[(first + 2) & 3] - cuts[(first + 1) & 3]) % n
+    ld = (cuts[(first + 3) & 3] - cuts[(first + 2) & 3]) % n
+    return _double_bridge(data, state, cuts[first], lb, lc, ld)
+
+
+@nb.njit(cache=True)
 def iterate_kicks(
     data: DistanceData,
     candidates: Candidates,
@@ -140,11 +221,18 @@ def iterate_kicks(
     """Kick, mend, keep or take back, `kicks` times; return by how much the best tour shrank (>= 0)."""
     n = len(state.tour)
     work = make_work()
+    cuts = np.empty(4, np.int64)
     shrunk = 0.0
     above = best.excess[0]
     commit(state)
     for _ in range(kicks):
-        grown = _kick(data, state, settings.max_segment)
+        draw = _random_below(state.rng, 1 << 20) / (1 << 20)
+        if draw < settings.walk_share and _find_walk_cuts(candidates.cities, state, settings.walk_steps, cuts):
+            grown = _kick_at(data, state, cuts)
+        elif draw > 1.0 - settings.long_share and _find_long_cuts(data, state, cuts):
+            grown = _kick_at(data, state, cuts)
+        else:
+            grown = _kick(data, state, settings.max_segment)
         grown -= drain(data, candidates, state, work, breadth, tolerance, 64 * n)
         limit = 0.5 * tolerance
         if settings.temperature > 0.0:

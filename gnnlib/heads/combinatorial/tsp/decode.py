@@ -51,6 +51,12 @@ class SearchParams:
         Alternatives followed at each level of an exchange; D entries search exchanges of up to D + 1 edges.
     max_segment : int >= 1
         Longest segment of a double bridge, in cities.
+    walk_share : float in [0, 1]
+        Share of the kicks whose edges are near each other in space rather than along the tour.
+    walk_steps : int >= 1
+        Longest random walk between two edges of such a kick.
+    long_share : float in [0, 1]
+        Share of the kicks whose edges are long ones anywhere in the tour, which join clusters.
     temperature : float >= 0
         Acceptance of longer tours, in mean edge lengths of the first local optimum.
     bound_share : float in [0, 0.9]
@@ -70,6 +76,9 @@ class SearchParams:
     num_prior_candidates: int = 6
     breadth: tuple[int, ...] = (5, 3, 2, 1)
     max_segment: int = 100
+    walk_share: float = 0.45
+    walk_steps: int = 30
+    long_share: float = 0.1
     temperature: float = 0.1
     bound_share: float = 0.1
     large: int = 12_000
@@ -224,6 +233,9 @@ class TourSearch:
         edge = abs(self._length + self.instance.offset) / self.instance.size
         settings = KickSettings(
             max_segment=min(params.max_segment, 10) if large else params.max_segment,
+            walk_share=0.0 if large else params.walk_share,
+            walk_steps=params.walk_steps,
+            long_share=0.0 if large else params.long_share,
             temperature=0.0 if large else params.temperature * edge,
         )
         self._apart = settings.temperature > 0.0
