@@ -76,7 +76,7 @@ class SearchParams:
     num_prior_candidates: int = 6
     breadth: tuple[int, ...] = (5, 3, 2, 1)
     max_segment: int = 100
-    walk_share: float = 0.45
+    walk_share: float = 0.3
     walk_steps: int = 30
     long_share: float = 0.1
     temperature: float = 0.1
