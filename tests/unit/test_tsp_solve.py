@@ -37,7 +37,7 @@ def test_every_number_of_cities_gives_a_tour(n):
 
 
 @pytest.mark.parametrize("n", [13, 40])
-@pytest.mark.parametrize("prior", ["auto", "alpha", "softdist", "knn", None])
+@pytest.mark.parametrize("prior", ["auto", "gnn", "alpha", "softdist", "knn", None])
 def test_every_prior_gives_a_tour(n, prior):
     result = solve_tsp(points(n), stop=FEW, prior=prior)
     assert_tour(result, n)
