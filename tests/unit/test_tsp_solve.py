@@ -221,6 +221,17 @@ def test_bad_options_are_refused():
         SearchParams(num_neighbours=1)
     with pytest.raises(InputError, match="bound_share"):
         SearchParams(bound_share=1.0)
+    with pytest.raises(InputError, match="walk_share"):
+        SearchParams(walk_share=0.8, long_share=0.3)
+    with pytest.raises(InputError, match="temperature"):
+        SearchParams(temperature=float("nan"))
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 6, 20])
+def test_any_number_of_candidates_gives_a_tour(count):
+    params = SearchParams(num_candidates=count, num_prior_candidates=count)
+    for prior in ("alpha", None):
+        assert_tour(solve_tsp(points(60), stop=FEW, prior=prior, params=params), 60)
 
 
 def test_result_tells_its_story():

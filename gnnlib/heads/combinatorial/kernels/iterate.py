@@ -227,9 +227,9 @@ def iterate_kicks(
     commit(state)
     for _ in range(kicks):
         draw = _random_below(state.rng, 1 << 20) / (1 << 20)
-        if draw < settings.walk_share and _find_walk_cuts(candidates.cities, state, settings.walk_steps, cuts):
-            grown = _kick_at(data, state, cuts)
-        elif draw > 1.0 - settings.long_share and _find_long_cuts(data, state, cuts):
+        if (draw < settings.walk_share and _find_walk_cuts(candidates.cities, state, settings.walk_steps, cuts)) or (
+            draw > 1.0 - settings.long_share and _find_long_cuts(data, state, cuts)
+        ):
             grown = _kick_at(data, state, cuts)
         else:
             grown = _kick(data, state, settings.max_segment)

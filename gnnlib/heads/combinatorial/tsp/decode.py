@@ -93,10 +93,16 @@ class SearchParams:
             raise InputError(
                 f"`breadth` must hold 1 to {MAX_DEPTH - 1} numbers from 1 to {MAX_BREADTH}, found {self.breadth}"
             )
-        if self.max_segment < 1 or not self.temperature >= 0.0 or not 0.0 <= self.bound_share <= 0.9:
+        if self.max_segment < 1 or self.walk_steps < 1 or not self.temperature >= 0.0:
             raise InputError(
-                "`max_segment` must be >= 1, `temperature` >= 0 and `bound_share` in [0, 0.9], found "
-                f"{self.max_segment}, {self.temperature} and {self.bound_share}"
+                "`max_segment` and `walk_steps` must be >= 1 and `temperature` >= 0, found "
+                f"{self.max_segment}, {self.walk_steps} and {self.temperature}"
+            )
+        shares = (self.walk_share, self.long_share)
+        if not (min(shares) >= 0.0 and sum(shares) <= 1.0 and 0.0 <= self.bound_share <= 0.9):
+            raise InputError(
+                "`walk_share` and `long_share` must be >= 0 with a sum <= 1 and `bound_share` in [0, 0.9], found "
+                f"{self.walk_share}, {self.long_share} and {self.bound_share}"
             )
 
 
@@ -238,8 +244,8 @@ class TourSearch:
             long_share=0.0 if large else params.long_share,
             temperature=0.0 if large else params.temperature * edge,
         )
-        self._apart = settings.temperature > 0.0
         self._best.tour[:] = self._state.tour
+        self._apart = settings.temperature > 0.0
         done = self.clock.iterations
         kicks = 50
         bar = _progress_bar(self.instance.problem.name or "tsp", is_shown=progress)

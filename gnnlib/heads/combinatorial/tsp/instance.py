@@ -107,11 +107,11 @@ class SearchInstance:
         return _lengths(self.data, lists)
 
     def spread(self, count: int) -> Int32Array:
-        """Return `count` near cities a row, two of them from every quadrant, so that clusters stay joined."""
-        if self.points is None:
+        """Return `count` near cities a row, up to two of them from every quadrant, so that clusters stay joined."""
+        if self.points is None or count < 4:
             return np.ascontiguousarray(self.neighbours[:, :count])
         flat = self.data.coords if self.problem.metric == "GEO" else self.points
-        return quadrant_neighbours(flat[:, :2], 2, count).astype(np.int32)
+        return quadrant_neighbours(flat[:, :2], min(2, count // 4), count).astype(np.int32)
 
     @property
     def size(self) -> int:
