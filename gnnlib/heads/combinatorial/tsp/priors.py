@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gnnlib.errors import InputError
-from gnnlib.heads.combinatorial.kernels.distance import DistanceData
+from gnnlib.graphs.build import knn_neighbours
+from gnnlib.heads.combinatorial.kernels.distance import DISTANCE_KINDS, DistanceData
 
 if TYPE_CHECKING:
     from gnnlib.encoder import GraphModel
@@ -48,14 +49,27 @@ def _model() -> GraphModel:
 
 
 def load_prior(prior: str | None) -> None:
-    """Load what a prior needs, so that a later `edge_scores` does not have to wait for it.
+    """Load and compile what a prior needs, so that a later `edge_scores` does not have to wait for it.
+
+    Parameters
+    ----------
+    prior : str or None
+        Anything but "gnn" needs nothing.
 
     Examples
     --------
     >>> load_prior("softdist")
     """
     if prior == "gnn":
-        _model()
+        _warm_up_network()
+
+
+@functools.cache
+def _warm_up_network() -> None:
+    coords = np.zeros((8, 3))
+    coords[:, :2] = np.random.default_rng(0).random((8, 2))
+    data = DistanceData(DISTANCE_KINDS["EUCLIDEAN"], coords, np.zeros((1, 1)))
+    _network_scores(data, *knn_neighbours(coords, 5))
 
 
 def edge_scores(
