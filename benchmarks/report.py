@@ -198,10 +198,54 @@ def tsp_section(payload: dict[str, Any]) -> list[str]:
 
 
 def encoder_section(payload: dict[str, Any]) -> list[str]:
-    return ["## Encoder: time and memory", "", taken(payload), "", *payload.get("markdown", [])]
+    command = "Command: `python benchmarks/bench_encoder.py`."
+    return ["## Encoder: time and memory", "", taken(payload), command, "", *payload["markdown"], ""]
 
 
-SECTIONS: dict[str, Callable[[dict[str, Any]], list[str]]] = {"tsp": tsp_section, "encoder": encoder_section}
+def graph_section(payload: dict[str, Any]) -> list[str]:
+    lines = [
+        "## Graph building",
+        "",
+        taken(payload),
+        f"Command: `python benchmarks/bench_graph_building.py`; {payload['unit']}.",
+        "",
+    ]
+    sizes = sorted({row["num_points"] for row in payload["rows"]})
+    found = {(r["cloud"], r["builder"], r["num_points"]): r["cpu_seconds"] for r in payload["rows"]}
+    pairs = list(dict.fromkeys((r["cloud"], r["builder"]) for r in payload["rows"]))
+    rows = []
+    for cloud, builder in pairs:
+        cells = (found.get((cloud, builder, n)) for n in sizes)
+        rows.append([cloud, f"`{builder}`", *("-" if value is None else f"{value:.3f}" for value in cells)])
+    return [*lines, *table(["points", "builder", *(f"{n:,}" for n in sizes)], rows)]
+
+
+def prior_section(payload: dict[str, Any]) -> list[str]:
+    lines = ["## Priors: what they know of the optimal tour before any search", "", taken(payload)]
+    lines += ["Command: `python benchmarks/bench_tsp_prior.py`; labels are long runs of our own search.", ""]
+    rows = [
+        [
+            row["kind"],
+            f"{row['n']:,}",
+            row["prior"],
+            f"{row['average_precision']:.4f}",
+            f"{row['recall_at_5']:.4f}",
+            f"{row['mean_rank']:.3f}",
+            f"{row['cpu_s']:.3f}",
+        ]
+        for row in payload["rows"]
+    ]
+    lines += table(["points", "n", "prior", "average precision", "recall@5", "mean rank of tour edges", "CPU s"], rows)
+    seconds = ", ".join(f"{value:.2f} s for {int(n):,} cities" for n, value in payload["model_cpu_s"].items())
+    return [*lines, f"The graph network alone: {seconds}.", ""] if seconds else lines
+
+
+SECTIONS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
+    "tsp": tsp_section,
+    "tsp_prior": prior_section,
+    "encoder": encoder_section,
+    "graph_building": graph_section,
+}
 
 
 def main() -> None:
