@@ -127,7 +127,7 @@ def _ascend(
         if value > ceiling or square <= 0.0:  # edges are missing, or the 1-tree is a tour
             return best, iteration + 1, True
         left = max(0.0, 1.0 - part - iteration * pace)
-        step = 0.5 * left**1.5 * (target - value) / square
+        step = 0.5 * left**1.5 * max(target - value, 0.0) / square
         for i in range(n):
             direction[i] = _SMOOTHING * direction[i] + (1.0 - _SMOOTHING) * moved[i]
             penalties[i] += step * direction[i]
@@ -351,7 +351,7 @@ class _Ascent:
         self._prove(penalties)
         if self.proof is None:
             return
-        linkage, target = self._scales(self.proof)
+        linkage, target, lead = self._scales(self.proof)
         best_penalties, direction = penalties.copy(), np.zeros(self.n)
         begin, best, gap = time.perf_counter(), -math.inf, 0.03
         part, check = 0.0, gap
@@ -375,6 +375,7 @@ class _Ascent:
             loss = self._prove(best_penalties, best)
             if loss is None:
                 return
+            target = max(target, self.proof.value + lead)
             if loss <= 0.02 * (target - self.proof.value):
                 gap *= 2.0
             elif look or loss > 0.1 * (target - self.proof.value):
@@ -383,8 +384,8 @@ class _Ascent:
             best = -math.inf
             check = part + max(gap, 2.0 * self.per_proof / usable)
 
-    def _scales(self, proof: _Proof) -> tuple[Linkage, float]:
-        """Return the linkage from the first proof, whose penalties are 0, and the target of the steps."""
+    def _scales(self, proof: _Proof) -> tuple[Linkage, float, float]:
+        """Return the linkage from the first proof, whose penalties are 0, the target of the steps and its least lead."""
         lengths = _lengths(self.data, proof.tails, proof.heads)
         by_length = np.argsort(lengths, kind="stable")
         tails, heads = proof.tails[by_length], proof.heads[by_length]
@@ -393,11 +394,12 @@ class _Ascent:
         least[~np.isfinite(least)] = 0.0
         least = np.maximum(0.5 * least, 0.1 * float(least.mean()))
         if math.isfinite(self.ceiling):
-            target = self.ceiling + 0.3 * max(self.ceiling - proof.value, 0.0)
-        else:  # the tour is worse than those that the target is meant for
+            target, lead = self.ceiling + 0.3 * max(self.ceiling - proof.value, 0.0), 0.0
+        else:  # the linkage's tour is worse than those that the target is meant for, so the target goes before the bound
             self.ceiling = float(linkage_tour_length(self.data, tails, heads))
-            target = min(self.ceiling, proof.value + 0.3 * float(np.maximum(lengths, 0.0).sum()))
-        return make_linkage(tails, heads, lengths[by_length], least), target
+            lead = 0.15 * float(np.maximum(lengths, 0.0).sum())
+            target = min(self.ceiling, proof.value + 2.0 * lead)
+        return make_linkage(tails, heads, lengths[by_length], least), target, lead
 
     def _is_closed(self) -> bool:
         """Whether the bound has met a tour."""
