@@ -31,6 +31,9 @@ __all__ = ["PRIORS", "SearchParams", "TourSearch"]
 PRIORS = ("auto", "gnn", "alpha", "softdist", "knn", None)
 """What `solve_tsp` takes as ``prior=``."""
 
+_SURPRISE = 0.3
+"""Weight of the network's doubt in the order of the alternatives, in mean edge lengths a nat."""
+
 _SLICE_S = 0.05
 """Seconds between two looks at the clock."""
 
@@ -228,9 +231,16 @@ class TourSearch:
         else:
             scores = edge_scores(instance.data, instance.neighbours, instance.lengths, prior)
             cities, _ = candidates_from_scores(instance.neighbours, instance.lengths, scores, count)
-            self._candidates = _candidates(instance, cities)
+            penalties = self._surprise(scores, cities) if prior == "gnn" else None
+            self._candidates = _candidates(instance, cities, penalties)
         self.prior_used = prior
         self.descend()
+
+    def _surprise(self, scores: FloatArray, cities: Int32Array) -> FloatArray:
+        """Penalties from logits: -log of the probability of each edge, in parts of the mean edge of the tour."""
+        columns = np.argmax(self.instance.neighbours[:, :, None] == cities[:, None, :], axis=1)
+        edge = abs(self._length + self.instance.offset) / self.instance.size
+        return _SURPRISE * edge * np.logaddexp(0.0, -np.take_along_axis(scores, columns, axis=1))
 
     def kick(self, *, progress: bool = False) -> None:
         """Kick and mend until the clock says stop or the tour is proved optimal."""
