@@ -288,6 +288,8 @@ def fast_tsp(x: Any, *, stop: StopCriterion | None = None, seed: Seed = 0) -> To
     ------
     MissingExtraError
         Without the extra ``bench``.
+    GnnlibError
+        If the making of the matrix uses up the time.
     """
     package = _require("fast_tsp", "fast_tsp", "bench")
     problem, started = _begin(x, "fast_tsp")
@@ -298,7 +300,9 @@ def fast_tsp(x: Any, *, stop: StopCriterion | None = None, seed: Seed = 0) -> To
     if n < 4:
         return _answer(problem, np.arange(n), started, solver="fast_tsp")
     matrix = _whole_matrix(problem, _UINT16_MAX).astype(np.uint16)
-    remaining = max(0.0, limit - (time.perf_counter() - started))
+    remaining = limit - (time.perf_counter() - started)
+    if remaining <= 0.0:
+        raise GnnlibError(f"fast_tsp had no time left after the matrix of {n} cities; give it more than {limit:g} s")
     order = package.find_tour(matrix, duration_seconds=remaining, max_threads=1)
     return _answer(problem, order, started, solver="fast_tsp", time_limit_s=limit)
 
