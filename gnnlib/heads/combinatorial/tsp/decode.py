@@ -231,8 +231,7 @@ class TourSearch:
         else:
             scores = edge_scores(instance.data, instance.neighbours, instance.lengths, prior)
             cities, _ = candidates_from_scores(instance.neighbours, instance.lengths, scores, count)
-            penalties = self._surprise(scores, cities) if prior == "gnn" else None
-            self._candidates = _candidates(instance, cities, penalties)
+            self._candidates = _candidates(instance, cities, self._surprise(scores, cities) if prior == "gnn" else None)
         self.prior_used = prior
         self.descend()
 
