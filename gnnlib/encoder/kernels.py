@@ -6,6 +6,9 @@ processor's first cache from the gather of its sender to the sum into its receiv
 Every kernel begins with ``part, first, last, base``: it works on rows ``first`` to ``last``, as thread number ``part``;
 arrays marked "run" hold the edges of the current run only, the first of which has the number ``base``. Kernels release
 the interpreter lock and write rows of their own only (`mix_backward` adds into its thread's ``grad_node``).
+
+Where an index is a sum, channels are counted by unsigned numbers: a signed one might be negative, and the check for that
+would keep the loop from being vectorised.
 """
 
 # ruff: noqa: PLR0913, ARG001 (kernels take arrays one by one, and all begin with the same four arguments)
@@ -198,7 +201,8 @@ def mix_forward(
     mixed, weight : array [N, D]
         Receive the weighted mean of the messages and the sum of the weights (0 and 1 without edges).
     """
-    width = z.shape[1]
+    width = np.uintp(z.shape[1])
+    twice = width + width
     one, limit = z.dtype.type(1), z.dtype.type(LIMIT)
     own = np.empty_like(shift)
     for i in range(first, last):
@@ -215,7 +219,7 @@ def mix_forward(
                 update = x * (q / (one + q))
                 logit[d] = x
                 new[d] = old[d] + update
-                top[d] += q * (other[2 * width + d] + update)
+                top[d] += q * (other[twice + d] + update)
                 bottom[d] += q
         if ptr[i + 1] == ptr[i]:
             for d in range(width):
@@ -260,7 +264,8 @@ def mix_backward(
     grad_node : array [threads, N, 3 D]
         The gradient of ``node`` is added to the thread's own rows.
     """
-    width = mixed.shape[1]
+    width = np.uintp(mixed.shape[1])
+    twice = width + width
     one, limit, none = z.dtype.type(1), z.dtype.type(LIMIT), z.dtype.type(0)
     grad_own = grad_node[part]
     share, heard = np.empty_like(mixed[0]), np.empty_like(mixed[0])
@@ -268,28 +273,26 @@ def mix_backward(
         mean, grad_receiving = mixed[i], grad_own[i]
         for d in range(width):
             share[d] = grad_mixed[i, d] / weight[i, d]
+            heard[d] = 0
         for e in range(ptr[i], ptr[i + 1]):
             j = sender[e]
-            other, logit, grad_new, grad = node[j], z[e], grad_out[e], grad_z[e - base]
+            other, grad_other, logit, grad_new, grad = node[j], grad_own[j], z[e], grad_out[e], grad_z[e - base]
             for d in range(width):
                 x = logit[d]
                 q = _exp(min(max(x, -limit), limit))
                 gate = q / (one + q)
                 update = x * gate
                 weighted = q * share[d]
-                through_weight = weighted * (other[2 * width + d] + update - mean[d])
+                through_weight = weighted * (other[twice + d] + update - mean[d])
                 if abs(x) > limit:
                     through_weight = none
-                grad[d] = through_weight + (weighted + grad_new[d]) * (gate + update * (one - gate))
-                heard[d] = weighted
-            # loops of their own: with more arrays in one the compiler gives up proving that they are apart
-            grad_other = grad_own[j]
-            for d in range(width):
-                grad_receiving[d] += grad[d]
-            for d in range(width):
-                grad_other[width + d] += grad[d]
-            for d in range(width):
-                grad_other[2 * width + d] += heard[d]
+                slope = through_weight + (weighted + grad_new[d]) * (gate + update * (one - gate))
+                grad[d] = slope
+                heard[d] += slope
+                grad_other[width + d] += slope
+                grad_other[twice + d] += weighted
+        for d in range(width):
+            grad_receiving[d] += heard[d]
 
 
 @_compiled
