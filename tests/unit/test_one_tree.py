@@ -222,6 +222,14 @@ def test_shapes_that_do_not_fit_are_refused(neighbours, radius, message):
         one_tree_bound(on_plane(uniform(5)), neighbours, radius)
 
 
+@pytest.mark.parametrize("listed", [2, -1, 5])
+def test_a_row_that_lists_its_own_city_or_none_is_refused(listed):
+    near, radius = nearest(full_matrix(on_plane(uniform(5))), 3)
+    near[2, 1] = listed
+    with pytest.raises(InputError, match=r"0 to 4, found .* in row 2"):
+        one_tree_bound(on_plane(uniform(5)), near, radius)
+
+
 def test_no_iterations_are_refused():
     with pytest.raises(InputError, match="max_iterations"):
         bound_of(on_plane(uniform(5)), k=2, max_iterations=0)
@@ -252,10 +260,8 @@ def plain_alpha(matrix, bound):
     alpha = np.zeros((n, n))
     for i in range(n):
         for j in range(i):
-            if leaf in (i, j):
-                grown = max(0.0, weights[i, j] - at_leaf[1])
-            else:
-                grown = tree_weight((i, j)) - least
+            at_the_leaf = leaf in (i, j)
+            grown = max(0.0, weights[i, j] - at_leaf[1]) if at_the_leaf else tree_weight((i, j)) - least
             alpha[i, j] = alpha[j, i] = grown
     return alpha
 

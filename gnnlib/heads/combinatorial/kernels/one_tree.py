@@ -207,7 +207,7 @@ def one_tree_bound(
     Raises
     ------
     InputError
-        If there are fewer than three cities or the shapes do not fit.
+        If there are fewer than three cities, the shapes do not fit, or a row lists its own city or none.
 
     Examples
     --------
@@ -221,6 +221,12 @@ def one_tree_bound(
         raise InputError(
             "`neighbours` must be [N, K] and `radius` [N] for the N >= 3 cities of `data`, "
             f"found {list(neighbours.shape)} and {list(radius.shape)} for N = {n}"
+        )
+    strays = (neighbours < 0) | (neighbours >= n) | (neighbours == np.arange(n)[:, None])
+    if strays.any():
+        row = int(strays.any(axis=1).argmax())
+        raise InputError(
+            f"`neighbours` must list other cities, 0 to {n - 1}, found {neighbours[row].tolist()} in row {row}"
         )
     if max_iterations < 1:
         raise InputError(f"`max_iterations` must be >= 1, found {max_iterations}")
