@@ -396,6 +396,7 @@ class _Ascent:
         by_length = np.argsort(lengths, kind="stable")
         tails, heads = proof.tails[by_length], proof.heads[by_length]
         # half the distance to the second neighbour, and a little everywhere for cities that coincide
+        minimum_one_tree(self.graph, proof.penalties, self.work)
         least = np.maximum(self.work.second, 0.0)
         least[~np.isfinite(least)] = 0.0
         least = np.maximum(0.5 * least, 0.1 * float(least.mean()))

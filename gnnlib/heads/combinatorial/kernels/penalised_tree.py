@@ -222,8 +222,8 @@ def minimum_one_tree(graph: SparseGraph, penalties: FloatArray, work: TreeWork) 
     components, left, total = n, len(graph.tails), 0.0
     while True:
         total += _join(graph, best, light, components, work)
-        components = _number(components, work)
-        if components == 1:
+        before, components = components, _number(components, work)
+        if components == 1 or components == before:
             break
         left = _contract(left, components, best, light, work)
         if left == 0:
