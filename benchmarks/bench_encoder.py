@@ -51,6 +51,7 @@ PEERS = {
 }
 MODES = ("forward", "forward + backward")
 SECONDS_PER_MODEL = 4.0
+MOST_ROUNDS = 30
 MEMORY_SHARE = 0.5
 
 
@@ -118,15 +119,15 @@ def time_models(job: dict[str, Any]) -> list[dict[str, Any]]:
     models = {name: make_model(name, job["width"], job["depth"]) for name in job["models"]}
     rows = []
     for mode in MODES:
-        taken: dict[str, list[tuple[float, float]]] = {name: [] for name in models}
-        for model in models.values():
-            run_once(model, graph, mode)
-        began = time.process_time()
-        while len(next(iter(taken.values()))) < job["least_rounds"] or (
-            time.process_time() - began < SECONDS_PER_MODEL * len(models) and len(next(iter(taken.values()))) < 30
-        ):
-            for name, model in models.items():
-                taken[name].append(run_once(model, graph, mode))
+        taken: dict[str, list[tuple[float, float]]] = {name: [] for name in models if mode in job["modes"][name]}
+        for name in taken:
+            run_once(models[name], graph, mode)
+        began, rounds = time.process_time(), 0
+        share = SECONDS_PER_MODEL * len(taken)
+        while rounds < job["least_rounds"] or (rounds < MOST_ROUNDS and time.process_time() - began < share):
+            rounds += 1
+            for name, pairs in taken.items():
+                pairs.append(run_once(models[name], graph, mode))
         for name, pairs in taken.items():
             wall, cpu = zip(*pairs, strict=True)
             rows.append(
@@ -152,7 +153,7 @@ def measure_memory(job: dict[str, Any]) -> list[dict[str, Any]]:
         run_once(model, small, mode)
     before = resident("VmRSS")
     rows = []
-    for mode in MODES:
+    for mode in job["modes"][name]:
         Path("/proc/self/clear_refs").write_text("5")
         run_once(model, graph, mode)
         rows.append({"model": name, "mode": mode, "memory_mb": (resident("VmHWM") - before) / 1024})
@@ -186,26 +187,21 @@ def call(job: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def run_size(job: dict[str, Any], memory: dict[str, float]) -> list[dict[str, Any]]:
-    """Measure one size; leave out what by the last size's memory would not fit."""
+    """Measure one size; what by the last size's memory would not fit is measured forward only."""
     limit = MEMORY_SHARE * available_mb()
-    fits = [name for name in job["models"] if memory.get(name, 0.0) * job["growth"] < limit]
+    modes = {name: MODES if memory.get(name, 0.0) * job["growth"] < limit else MODES[:1] for name in job["models"]}
+    job = {**job, "modes": modes}
     rows = [
-        {
-            "model": name,
-            "mode": "forward + backward",
-            "skipped": f"would need {memory[name] * job['growth'] / 1024:.0f} GB",
-        }
+        {"model": name, "mode": MODES[1], "skipped": f"would need {memory[name] * job['growth'] / 1024:.0f} GB"}
         for name in job["models"]
-        if name not in fits
+        if MODES[1] not in modes[name]
     ]
     peaks = {}
-    for name in fits:
+    for name in job["models"]:
         for row in call({**job, "task": "memory", "models": [name]}):
             peaks[name, row["mode"]] = row["memory_mb"]
-    rows += [
-        {**row, "memory_mb": peaks[row["model"], row["mode"]]} for row in call({**job, "task": "time", "models": fits})
-    ]
-    memory.update({name: peaks[name, "forward + backward"] for name in fits})
+    rows += [{**row, "memory_mb": peaks[row["model"], row["mode"]]} for row in call({**job, "task": "time"})]
+    memory.update({name: peak for (name, mode), peak in peaks.items() if mode == MODES[1]})
     for row in rows:
         row["edges"] = job["edges"]
         print({key: round(value, 2) if isinstance(value, float) else value for key, value in row.items()}, flush=True)
