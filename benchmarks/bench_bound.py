@@ -21,7 +21,7 @@ import numpy as np
 import record
 
 from gnnlib.data import fetch
-from gnnlib.heads.combinatorial.kernels import complete_tree, one_tree
+from gnnlib.heads.combinatorial.kernels import ascent, complete_tree, one_tree
 from gnnlib.heads.combinatorial.tsp.instance import SearchInstance
 from gnnlib.heads.combinatorial.tsp.problem import TSP
 
@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--uniform", type=int, nargs="*", default=list(LIMITS))
     options = parser.parse_args()
     # limits in CPU seconds, so that other work on the machine does not count
-    one_tree.time = complete_tree.time = SimpleNamespace(perf_counter=time.process_time)
+    one_tree.time = ascent.time = complete_tree.time = SimpleNamespace(perf_counter=time.process_time)
     measure(TSP.from_coords(np.random.default_rng(0).random((50, 2))), 6.0)
     rows = []
     for problem, optimum in tsplib(options.largest):

@@ -242,8 +242,25 @@ def prior_section(payload: dict[str, Any]) -> list[str]:
     return [*lines, f"The graph network alone: {seconds}.", ""] if seconds else lines
 
 
+def bound_section(payload: dict[str, Any]) -> list[str]:
+    rows = payload["tsplib"]
+    gaps = [100.0 * row["gap"] for row in rows]
+    lines = ["## Lower bound", "", taken(payload), "Command: `python benchmarks/bench_bound.py`.", ""]
+    above = payload["summary"]["bounds_above_the_optimum"]
+    lines += [
+        f"TSPLIB, {len(rows)} instances with known optimum: mean {statistics.mean(gaps):.2f} %, median "
+        f"{statistics.median(gaps):.2f} %, worst {max(gaps):.2f} % below the optimum "
+        f"({max(rows, key=lambda row: row['gap'])['instance']}); above it: {len(above)}.",
+        "",
+    ]
+    slow = sorted(rows, key=lambda row: -row["n"])[:6]
+    cells = ([r["instance"], f"{r['n']:,}", f"{100 * r['gap']:.2f}", f"{r['seconds']:.2f}"] for r in slow)
+    return [*lines, *table(["largest", "n", "below the optimum %", "seconds"], cells)]
+
+
 SECTIONS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "tsp": tsp_section,
+    "bound": bound_section,
     "tsp_prior": prior_section,
     "encoder": encoder_section,
     "graph_building": graph_section,
