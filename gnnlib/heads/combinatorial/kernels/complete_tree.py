@@ -19,6 +19,7 @@ import numba as nb
 import numpy as np
 
 from gnnlib.heads.combinatorial.kernels.distance import DistanceData, distance
+from gnnlib.heads.combinatorial.kernels.kd_boxes import Boxes, empty_orthants, make_boxes
 from gnnlib.heads.combinatorial.kernels.penalised_tree import Int32Array, root_of
 
 if TYPE_CHECKING:
@@ -26,36 +27,11 @@ if TYPE_CHECKING:
 
 __all__ = ["CompleteGraph", "lightest_at"]
 
-_LEAF_SIZE = 8
 _BLOCK = 1 << 24
 """Distances between two looks at the clock in Prim's algorithm."""
 
 _QUERIES = 4096
 """Cities between two looks at the clock in Boruvka's algorithm."""
-
-#: For each kind of distance (`DISTANCE_KINDS`): no distance is less than factor x Euclidean distance - margin.
-#: On the sphere the arc is at least the chord, and the arc cosine of nearly 1 loses half of the digits.
-_SCALE = {
-    1: (1.0, 0.0),
-    2: (1.0, 0.5),
-    3: (1.0, 0.0),
-    4: (1.0 / math.sqrt(10.0), 0.0),
-    5: (6378.388, 1e-3),
-    6: (1.0, 0.5),
-    7: (1.0 / math.sqrt(2.0), 0.5),
-    8: (1.0, 0.5),
-}
-
-
-class _Boxes(NamedTuple):
-    """A balanced k-d tree over cities numbered in its order; node t has children 2t + 1 and 2t + 2."""
-
-    points: FloatArray
-    levels: int
-    low: FloatArray
-    high: FloatArray
-    factor: float
-    margin: float
 
 
 class _Rounds(NamedTuple):
@@ -74,68 +50,7 @@ class _Rounds(NamedTuple):
 
 
 @nb.njit(cache=True)
-def _split(points: FloatArray, order: Int32Array, begin: int, middle: int, end: int) -> None:
-    """Put the lower part of the widest side of a box before `middle` (C. Hoare's selection)."""
-    side, widest = 0, -1.0
-    for k in range(points.shape[1]):
-        low, high = np.inf, -np.inf
-        for i in range(begin, end):
-            x = points[order[i], k]
-            low, high = min(low, x), max(high, x)
-        if high - low > widest:
-            side, widest = k, high - low
-    low_place, high_place = begin, end - 1
-    while low_place < high_place:
-        pivot = points[order[(low_place + high_place) >> 1], side]
-        i, j = low_place, high_place
-        while i <= j:
-            while points[order[i], side] < pivot:
-                i += 1
-            while points[order[j], side] > pivot:
-                j -= 1
-            if i <= j:
-                order[i], order[j] = order[j], order[i]
-                i += 1
-                j -= 1
-        if middle <= j:
-            high_place = j
-        elif middle >= i:
-            low_place = i
-        else:
-            break
-
-
-@nb.njit(cache=True)
-def _kd_order(points: FloatArray, levels: int) -> Int32Array:
-    """Order in which every node of the balanced k-d tree holds a run of cities."""
-    n = len(points)
-    order = np.arange(n).astype(np.int32)
-    for level in range(levels):
-        for p in range(1 << level):
-            _split(points, order, (n * p) >> level, (n * (2 * p + 1)) >> (level + 1), (n * (p + 1)) >> level)
-    return order
-
-
-@nb.njit(cache=True)
-def _kd_boxes(points: FloatArray, levels: int) -> tuple[FloatArray, FloatArray]:
-    n, dim = points.shape
-    first = (1 << levels) - 1
-    low = np.full((2 * first + 1, dim), np.inf)
-    high = np.full((2 * first + 1, dim), -np.inf)
-    for p in range(1 << levels):
-        for i in range((n * p) >> levels, (n * (p + 1)) >> levels):
-            for k in range(dim):
-                low[first + p, k] = min(low[first + p, k], points[i, k])
-                high[first + p, k] = max(high[first + p, k], points[i, k])
-    for t in range(first - 1, -1, -1):
-        for k in range(dim):
-            low[t, k] = min(low[2 * t + 1, k], low[2 * t + 2, k])
-            high[t, k] = max(high[2 * t + 1, k], high[2 * t + 2, k])
-    return low, high
-
-
-@nb.njit(cache=True)
-def _start_round(data: DistanceData, boxes: _Boxes, penalties: FloatArray, rounds: _Rounds, edges: int) -> int:
+def _start_round(data: DistanceData, boxes: Boxes, penalties: FloatArray, rounds: _Rounds, edges: int) -> int:
     """Lightest way out of every component among the sparse tree's edges; drop those that stay inside one."""
     n, levels, component = len(penalties), boxes.levels, rounds.component
     for i in range(n):
@@ -169,7 +84,7 @@ def _start_round(data: DistanceData, boxes: _Boxes, penalties: FloatArray, round
 
 
 @nb.njit(cache=True, inline="always")
-def _box_weight(boxes: _Boxes, rounds: _Rounds, i: int, t: int) -> float:
+def _box_weight(boxes: Boxes, rounds: _Rounds, i: int, t: int) -> float:
     """At least this much weighs an edge from city `i` into box `t`, apart from the penalty of `i`."""
     square = 0.0
     for k in range(boxes.points.shape[1]):
@@ -180,7 +95,7 @@ def _box_weight(boxes: _Boxes, rounds: _Rounds, i: int, t: int) -> float:
 
 
 @nb.njit(cache=True)
-def _ask(data: DistanceData, boxes: _Boxes, penalties: FloatArray, rounds: _Rounds, begin: int, end: int) -> None:
+def _ask(data: DistanceData, boxes: Boxes, penalties: FloatArray, rounds: _Rounds, begin: int, end: int) -> None:
     """Let cities `begin` to `end` look for a lighter way out of their component."""
     n, levels, component = len(penalties), boxes.levels, rounds.component
     first = (1 << levels) - 1
@@ -220,67 +135,6 @@ def _ask(data: DistanceData, boxes: _Boxes, penalties: FloatArray, rounds: _Roun
                 stack[top], bars[top] = right, right_bar
                 top += 1
         rounds.floor[i] = min(found, rounds.light[own])
-
-
-@nb.njit(cache=True)
-def _nearest_in_orthant(boxes: _Boxes, i: int, orthant: int) -> int:
-    """Nearest city on one side of city `i` (bit k of `orthant`: whether coordinate k is smaller); -1 without any."""
-    points, dim, n, levels = boxes.points, boxes.points.shape[1], len(boxes.points), boxes.levels
-    first = (1 << levels) - 1
-    stack, bars = np.empty(2 * levels + 2, np.int32), np.empty(2 * levels + 2)
-    stack[0], bars[0], top = 0, -1.0, 1
-    nearest, best = -1, np.inf
-    while top > 0:
-        top -= 1
-        t = stack[top]
-        if bars[top] >= best:
-            continue
-        if t < first:
-            for child in (2 * t + 1, 2 * t + 2):
-                square, empty = 0.0, False
-                for k in range(dim):
-                    x, low, high = points[i, k], boxes.low[child, k], boxes.high[child, k]
-                    empty |= low >= x if orthant >> k & 1 else high < x
-                    off = max(low - x, x - high, 0.0)
-                    square += off * off
-                if not empty and square < best:
-                    stack[top], bars[top] = child, square
-                    top += 1
-            if top > 1 and stack[top - 2] == 2 * t + 1 and bars[top - 2] < bars[top - 1]:
-                stack[top - 2], stack[top - 1] = stack[top - 1], stack[top - 2]
-                bars[top - 2], bars[top - 1] = bars[top - 1], bars[top - 2]
-            continue
-        for j in range((n * (t - first)) >> levels, (n * (t - first + 1)) >> levels):
-            square, inside = 0.0, j != i
-            for k in range(dim):
-                off = points[j, k] - points[i, k]
-                inside &= (off < 0.0) == (orthant >> k & 1 == 1)
-                square += off * off
-            if inside and square < best:
-                nearest, best = j, square
-    return nearest
-
-
-@nb.njit(cache=True)
-def _far_sides(boxes: _Boxes, neighbours: Int32Array) -> tuple[Int32Array, Int32Array]:
-    """Edges to the nearest city of each orthant in which the listed neighbours have none."""
-    n, dim = boxes.points.shape
-    tails, heads = np.empty(n << dim, np.int32), np.empty(n << dim, np.int32)
-    count = 0
-    for i in range(n):
-        filled = 0
-        for j in neighbours[i]:
-            orthant = 0
-            for k in range(dim):
-                orthant |= int(boxes.points[j, k] < boxes.points[i, k]) << k
-            filled |= 1 << orthant
-        for orthant in range(1 << dim):
-            if not filled >> orthant & 1:
-                j = _nearest_in_orthant(boxes, i, orthant)
-                if j >= 0:
-                    tails[count], heads[count] = i, j
-                    count += 1
-    return tails[:count], heads[:count]
 
 
 @nb.njit(cache=True)
@@ -359,19 +213,11 @@ class CompleteGraph:
         self.size = n
         self.order = np.arange(n, dtype=np.int32)
         self.data = data
-        self._boxes: _Boxes | None = None
+        self._boxes: Boxes | None = None
         if data.kind == 0:
             return
-        points = _as_points(data)
-        levels = max(0, math.ceil(math.log2(n / _LEAF_SIZE)))
-        self.order = _kd_order(points, levels)
+        self.order, self._boxes = make_boxes(data)
         self.data = DistanceData(data.kind, np.ascontiguousarray(data.coords[self.order]), data.matrix)
-        points = np.ascontiguousarray(points[self.order])
-        low, high = _kd_boxes(points, levels)
-        factor, margin = _SCALE[data.kind]
-        # the distances are rounded themselves: a relative 1e-12 keeps the boxes' lower bounds below them
-        margin += 1e-12 * factor * float(np.abs(points).max())
-        self._boxes = _Boxes(points, levels, low, high, factor * (1.0 - 1e-12), margin)
 
     def far_sides(self, neighbours: Int32Array) -> tuple[Int32Array, Int32Array]:
         """Find edges that lead out of clusters: to the nearest city of each quadrant that `neighbours` leave empty.
@@ -387,7 +233,7 @@ class CompleteGraph:
         """
         if self._boxes is None:
             return np.empty(0, np.int32), np.empty(0, np.int32)
-        tails, heads = _far_sides(self._boxes, neighbours)
+        tails, heads = empty_orthants(self._boxes, neighbours)
         return tails, heads
 
     def spanning_tree(
@@ -438,7 +284,7 @@ class CompleteGraph:
 
     def _by_boruvka(
         self,
-        boxes: _Boxes,
+        boxes: Boxes,
         penalties: FloatArray,
         sparse: tuple[Int32Array, Int32Array],
         radius: FloatArray,
@@ -458,17 +304,8 @@ class CompleteGraph:
         return True
 
 
-def _as_points(data: DistanceData) -> FloatArray:
-    """Points whose Euclidean distances bound the distances from below (see `_SCALE`)."""
-    coords = data.coords
-    if data.kind == 5:
-        flat = np.cos(coords[:, 0])
-        return np.column_stack([flat * np.cos(coords[:, 1]), flat * np.sin(coords[:, 1]), np.sin(coords[:, 0])])
-    return coords if coords[:, 2].any() else np.ascontiguousarray(coords[:, :2])
-
-
 def _make_rounds(
-    boxes: _Boxes, penalties: FloatArray, sparse: tuple[Int32Array, Int32Array], radius: FloatArray
+    boxes: Boxes, penalties: FloatArray, sparse: tuple[Int32Array, Int32Array], radius: FloatArray
 ) -> _Rounds:
     n, levels = len(penalties), boxes.levels
     starts = (n * np.arange(1 << levels)) >> levels
