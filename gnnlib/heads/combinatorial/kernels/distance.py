@@ -77,7 +77,8 @@ def distance(data: DistanceData, i: int, j: int) -> float:
         q1 = math.cos(dy)
         q2 = math.cos(dx)
         q3 = math.cos(data.coords[i, 0] + data.coords[j, 0])
-        return float(int(6378.388 * math.acos(0.5 * ((1.0 + q1) * q2 - (1.0 - q1) * q3)) + 1.0)) if i != j else 0.0
+        cosine = min(1.0, max(-1.0, 0.5 * ((1.0 + q1) * q2 - (1.0 - q1) * q3)))  # rounding may lead just outside
+        return float(int(6378.388 * math.acos(cosine) + 1.0)) if i != j else 0.0
     if kind == 6:
         return float(int(abs(dx) + abs(dy) + 0.5))
     if kind == 7:

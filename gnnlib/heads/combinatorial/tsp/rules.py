@@ -161,6 +161,7 @@ def _geo(radians: FloatArray, sources: IntArray, targets: IntArray) -> FloatArra
     q1 = np.cos(start[..., 1] - end[..., 1])
     q2 = np.cos(start[..., 0] - end[..., 0])
     q3 = np.cos(start[..., 0] + end[..., 0])
-    cosine = 0.5 * ((1.0 + q1) * q2 - (1.0 - q1) * q3)
+    # rounding may lead just outside the range of a cosine
+    cosine = np.clip(0.5 * ((1.0 + q1) * q2 - (1.0 - q1) * q3), -1.0, 1.0)
     distances = np.floor(EARTH_RADIUS_KM * np.arccos(cosine) + 1.0)
     return np.where(np.equal(sources, targets), 0.0, distances)
