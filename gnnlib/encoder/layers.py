@@ -1,4 +1,32 @@
-"""The trunk's layers: gated message passing with edge state, edge-biased attention, feed-forward."""
+"""The trunk's layers: message passing with edge state, feed-forward, and the block made of both.
+
+How messages are weighted was chosen by measurement (``benchmarks/bench_encoder_variants.py``, 23 November 2026, one core
+of a shared AMD EPYC). Average precision on unseen random graphs for three exact edge labels (minimum spanning tree, Gabriel
+edge, shortest-path tree), mean of seeds 0 and 1; width 64, depth 4, 300 steps; CPU time of one training step:
+
+=========  ==========  ============================  =================  =======
+mixer      edge width  spanning / Gabriel / path     mean (spread)      ms/step
+=========  ==========  ============================  =================  =======
+gated              16  .934 / .891 / .495            .773 (.022)             36
+gated              32  .938 / .899 / .512            .783 (.002)             44
+gated              64  .964 / .924 / .574            .820 (.008)             62
+attention          16  .924 / .877 / .466            .756 (.017)             44
+attention          32  .940 / .898 / .475            .771 (.019)             62
+attention          64  .960 / .918 / .552            .810 (.005)             93
+gated +            32  .931 / .889 / .491            .770 (.010)             68
+=========  ==========  ============================  =================  =======
+
+The last row adds full attention in every second block (graphs of 30 to 70 nodes): no gain on these labels, hence off by
+default. Reading: one weight per channel is at least as good as one per head and cheaper, hence ``mixer="gated"``. Full-width
+edge states learn most on edge labels and cost most; half of the width is the default for its speed, and ``edge_width=width``
+is there for heads that decide edges. Two seeds and short training: differences below .02 mean nothing.
+
+Earlier trials of the aggregation in the same test (a sibling of this code with biases in all projections, edge width 32, two
+seeds): mean of sigmoid-gated messages .771, sum divided by the root of the degree .776, sigmoid gates divided by their sum
+.787 to .791, softmax per channel .803, mean in half of the channels and largest value in the others .807, largest value
+.788, no norm of the edge states .764. The softmax was taken: within the noise of the best, smooth, and one pass. (The present code reaches .783 where that sibling
+reached .803; the biases that it leaves out, or its other form of adapters, may be worth that. Not examined.)
+"""
 
 from __future__ import annotations
 
