@@ -53,6 +53,7 @@ bench: export OMP_NUM_THREADS := 1
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/bench_graph_building.py
 	$(BIN)/python benchmarks/bench_encoder.py
+	$(BIN)/python benchmarks/bench_bound.py
 	$(BIN)/python benchmarks/bench_tsp_prior.py
 	$(BIN)/python benchmarks/bench_tsp.py
 	$(BIN)/python benchmarks/report.py
