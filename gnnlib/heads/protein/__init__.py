@@ -1,0 +1,1 @@
+"""Proteins as residue-distance graphs: read a structure, assign, fold from distances, judge a model."""
