@@ -14,6 +14,7 @@ from gnnlib.encoder.encoder import Embedding, Encoder
 from gnnlib.encoder.head import Head, Output
 from gnnlib.encoder.initialise import seeded_parameters
 from gnnlib.encoder.model import GraphModel
+from gnnlib.encoder.parallel import one_thread
 from gnnlib.encoder.pretrained import Card, list_weights, load, read_card
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Output",
     "list_weights",
     "load",
+    "one_thread",
     "read_card",
     "seeded_parameters",
     "tune_cpu",

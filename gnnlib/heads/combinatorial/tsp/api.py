@@ -60,7 +60,8 @@ def solve_tsp(
     prior : {"auto", "gnn", "alpha", "softdist", "knn", None}
         What chooses the candidate edges and the order in which they are tried: the shipped graph network, alpha-nearness
         from the 1-tree (K. Helsgaun 2000), a softmax of the distance, the rank of the neighbour, or nothing but the
-        distance. "auto" takes alpha-nearness when the bound had time to converge.
+        distance. "auto" takes alpha-nearness when the bound had time to converge. The network is left out when the
+        stop leaves no time for it; ``params["prior_used"]`` of the result says what was used.
     params : SearchParams, optional
         Settings of the search.
     progress : bool

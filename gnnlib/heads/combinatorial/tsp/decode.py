@@ -16,7 +16,7 @@ from gnnlib.heads.combinatorial.kernels.iterate import BestTour, KickSettings, i
 from gnnlib.heads.combinatorial.kernels.one_tree import one_tree_bound
 from gnnlib.heads.combinatorial.kernels.starts import greedy_edge_tour
 from gnnlib.heads.combinatorial.kernels.state import make_state, push_all, rollback
-from gnnlib.heads.combinatorial.tsp.priors import candidates_from_scores, edge_scores
+from gnnlib.heads.combinatorial.tsp.priors import candidates_from_scores, edge_scores, scoring_seconds
 from gnnlib.seeding import spawn_seeds
 
 if TYPE_CHECKING:
@@ -219,7 +219,10 @@ class TourSearch:
         self._length = float(tour_length(self.instance.data, self.tour))
 
     def use_prior(self, prior: str | None) -> None:
-        """Let a prior choose and order the candidate edges, and search again with them."""
+        """Let a prior choose and order the candidate edges, and search again with them.
+
+        `prior_used` stays None when the rest of the time would not hold it.
+        """
         instance = self.instance
         if prior == "auto":
             prior = "alpha" if self.bound is not None and self.bound.converged else None
@@ -233,6 +236,8 @@ class TourSearch:
                 instance.data, self.bound, instance.spread(self.params.num_neighbours + 2), count
             )
             self._candidates = _candidates(instance, cities, penalties)
+        elif 2.0 * scoring_seconds(prior, instance.neighbours.size) > self.clock.remaining_s:
+            return
         else:
             scores = edge_scores(instance.data, instance.neighbours, instance.lengths, prior)
             cities, _ = candidates_from_scores(instance.neighbours, instance.lengths, scores, count)

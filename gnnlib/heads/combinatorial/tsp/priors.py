@@ -8,6 +8,7 @@ salesman problems*, ICML; X. Pan et al. 2025, *Beyond the heatmap*).
 from __future__ import annotations
 
 import functools
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
     from gnnlib.heads.combinatorial.tsp.problem import TSP
     from gnnlib.typing import FloatArray
 
-__all__ = ["PRIORS", "candidates_from_scores", "edge_scores", "load_prior"]
+__all__ = ["PRIORS", "candidates_from_scores", "edge_scores", "load_prior", "scoring_seconds"]
 
 Int32Array = npt.NDArray[np.int32]
 
 PRIORS = ("gnn", "softdist", "knn")
 """What `edge_scores` knows."""
+
+_PROBE_CITIES = 500
 
 WEIGHTS = "tsp"
 """Name of the shipped model behind "gnn"."""
@@ -65,11 +68,33 @@ def load_prior(prior: str | None) -> None:
 
 
 @functools.cache
-def _warm_up_network() -> None:
-    coords = np.zeros((8, 3))
-    coords[:, :2] = np.random.default_rng(0).random((8, 2))
+def _warm_up_network() -> float:
+    """Run the network twice, the first time to compile it; return its seconds a candidate edge."""
+    coords = np.zeros((_PROBE_CITIES, 3))
+    coords[:, :2] = np.random.default_rng(0).random((_PROBE_CITIES, 2))
     data = DistanceData(DISTANCE_KINDS["EUCLIDEAN"], coords, np.zeros((1, 1)))
-    _network_scores(data, *knn_neighbours(coords, 5))
+    near = knn_neighbours(coords, 10)
+    _network_scores(data, *near)
+    before = time.perf_counter()
+    _network_scores(data, *near)
+    return (time.perf_counter() - before) / near[0].size
+
+
+def scoring_seconds(prior: str, num_edges: int) -> float:
+    """Estimate how long `edge_scores` takes, from a small instance scored when the prior was loaded.
+
+    Parameters
+    ----------
+    prior : {"gnn", "softdist", "knn"}
+    num_edges : int
+        Candidate edges N * K.
+
+    Examples
+    --------
+    >>> scoring_seconds("knn", 1000)
+    0.0
+    """
+    return _warm_up_network() * num_edges if prior == "gnn" else 0.0
 
 
 def edge_scores(
@@ -124,12 +149,13 @@ def edge_scores(
 def _network_scores(data: TSP | DistanceData, neighbours: npt.NDArray[np.integer], lengths: FloatArray) -> FloatArray:
     import torch
 
+    from gnnlib.encoder import one_thread
     from gnnlib.heads.combinatorial.tsp.graph import neighbour_graph
     from gnnlib.heads.combinatorial.tsp.head import edge_logits
 
     distances = data if isinstance(data, DistanceData) else data.distance_data()
     graph = neighbour_graph(distances, neighbours, lengths)
-    with torch.inference_mode():
+    with torch.inference_mode(), one_thread():
         return edge_logits(_model()(graph)).reshape(neighbours.shape)
 
 
