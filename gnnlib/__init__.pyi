@@ -50,6 +50,9 @@ from .encoder import (
     tune_cpu as tune_cpu,
 )
 from .errors import (
+    DivergenceError as DivergenceError,
+)
+from .errors import (
     FileFormatError as FileFormatError,
 )
 from .errors import (

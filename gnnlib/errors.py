@@ -11,6 +11,7 @@ import os
 from typing import Self
 
 __all__ = [
+    "DivergenceError",
     "FileFormatError",
     "GnnlibError",
     "InfeasibleError",
@@ -55,6 +56,10 @@ class FileFormatError(InputError):
 
 class InfeasibleError(InputError):
     """The problem has no feasible answer; the message names what makes it so."""
+
+
+class DivergenceError(GnnlibError, ArithmeticError):
+    """A loss or the gradient of a training became infinite or NaN; the message names it and the step."""
 
 
 class MissingExtraError(GnnlibError, ImportError):

@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from gnnlib.errors import InputError
-from gnnlib.search.interrupt import DeferredInterrupt
+from gnnlib.interrupt import DeferredInterrupt
 from gnnlib.search.puct import GrowingTree
 from gnnlib.search.step import RecurrentFn, RecurrentOutput, RootOutput
 from gnnlib.seeding import numpy_generator

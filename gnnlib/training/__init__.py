@@ -3,7 +3,6 @@
 from gnnlib.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from gnnlib.training.config import FitConfig, ReinforceConfig
 from gnnlib.training.distributed import World, process_group
-from gnnlib.training.engine import DivergenceError
 from gnnlib.training.history import FitResult
 from gnnlib.training.loop import HasMetrics, Trainable, fit
 from gnnlib.training.optim import MovingAverage, learning_rate_factor, parameter_groups
@@ -11,7 +10,6 @@ from gnnlib.training.reinforce import Rollouts, policy_gradient_loss, reinforce
 
 __all__ = [
     "Checkpoint",
-    "DivergenceError",
     "FitConfig",
     "FitResult",
     "HasMetrics",

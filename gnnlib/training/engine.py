@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gnnlib.errors import GnnlibError, InputError, WeightsError
+from gnnlib.errors import DivergenceError, InputError, WeightsError
 from gnnlib.seeding import torch_generator
 from gnnlib.training.batches import move_to, reseed
 from gnnlib.training.config import nearest_name
@@ -22,13 +22,9 @@ if TYPE_CHECKING:
     from gnnlib.training.config import FitConfig
     from gnnlib.training.distributed import World
 
-__all__ = ["DivergenceError", "Engine", "Objective", "Terms"]
+__all__ = ["Engine", "Objective", "Terms"]
 
 _DROPOUT, _SAMPLING, _VALIDATION = range(1, 4)
-
-
-class DivergenceError(GnnlibError, ArithmeticError):
-    """A loss or the gradient became infinite or NaN; the message names it and the step."""
 
 
 class Terms(NamedTuple):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from gnnlib.errors import InputError, WeightsError
-from gnnlib.search.interrupt import DeferredInterrupt
+from gnnlib.interrupt import DeferredInterrupt
 from gnnlib.seeding import spawn_seeds
 from gnnlib.stop import MaxRuntime
 from gnnlib.training.batches import batch_source

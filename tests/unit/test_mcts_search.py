@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from gnnlib.errors import InputError
-from gnnlib.search import DeferredInterrupt, MCTSConfig, RecurrentOutput, RootOutput, SearchTree, puct_search
+from gnnlib.interrupt import DeferredInterrupt
+from gnnlib.search import MCTSConfig, RecurrentOutput, RootOutput, SearchTree, puct_search
 from gnnlib.stop import AnyOf, MaxIterations, MaxRuntime
 
 

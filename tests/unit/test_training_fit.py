@@ -14,10 +14,10 @@ import pytest
 import torch
 from torch import nn
 
-from gnnlib.errors import InputError, WeightsError
+from gnnlib.errors import DivergenceError, InputError, WeightsError
 from gnnlib.graphs.schema import GraphTensors
 from gnnlib.stop import AnyOf, MaxIterations, MaxRuntime, NoImprovement
-from gnnlib.training import DivergenceError, FitConfig, FitResult, fit, load_checkpoint
+from gnnlib.training import FitConfig, FitResult, fit, load_checkpoint
 
 
 class Regressor(nn.Module):

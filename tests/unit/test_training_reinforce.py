@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from gnnlib.errors import InputError, WeightsError
+from gnnlib.errors import DivergenceError, InputError, WeightsError
 from gnnlib.stop import MaxIterations
-from gnnlib.training import DivergenceError, ReinforceConfig, Rollouts, policy_gradient_loss, reinforce
+from gnnlib.training import ReinforceConfig, Rollouts, policy_gradient_loss, reinforce
 
 REWARD = torch.tensor([0.3, -1.2, 2.0, 0.5], dtype=torch.float64)
 LOGITS = torch.tensor([0.1, 0.7, -0.4, 0.0], dtype=torch.float64)
