@@ -5,6 +5,7 @@ python benchmarks/report.py
 
 from __future__ import annotations
 
+import importlib
 import math
 import statistics
 from pathlib import Path
@@ -267,6 +268,10 @@ SECTIONS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
 }
 
 
+AREAS = ("report_protein", "report_scene")
+"""Modules beside this one whose `lines()` are the sections of the other heads."""
+
+
 def main() -> None:
     lines = [
         "# Results",
@@ -278,6 +283,8 @@ def main() -> None:
         payload = record.read(name)
         if payload is not None:
             lines += section(payload)
+    for area in AREAS:
+        lines += importlib.import_module(area).lines()
     OUT.write_text("\n".join(lines).rstrip() + "\n")
     print(f"wrote {OUT.name}")
 
