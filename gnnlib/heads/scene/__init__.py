@@ -1,1 +1,1 @@
-"""Traffic scenes as graphs: where will everybody go, and what should I do?"""
+"""Traffic scenes as graphs: forecast where everybody will go, and plan what to do."""
