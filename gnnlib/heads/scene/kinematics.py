@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from gnnlib.errors import InputError
+from gnnlib.heads.scene.problem import wrap_angle
 
 if TYPE_CHECKING:
     from gnnlib.typing import ArrayLike, FloatArray
@@ -34,7 +35,6 @@ __all__ = [
     "rear_axle_poses",
     "redrive",
     "wheelbase_of",
-    "wrap_angle",
 ]
 
 WHEELBASE_SHARE = 0.6
@@ -82,17 +82,6 @@ class VehicleLimits:
 
 
 LIMITS = VehicleLimits()
-
-
-def wrap_angle(angle_rad: ArrayLike) -> FloatArray:
-    """Return angles in [-pi, pi).
-
-    Examples
-    --------
-    >>> float(wrap_angle(3 * np.pi / 2)) / np.pi
-    -0.5
-    """
-    return (np.asarray(angle_rad, dtype=np.float64) + np.pi) % (2 * np.pi) - np.pi
 
 
 def wheelbase_of(length_m: float) -> float:
