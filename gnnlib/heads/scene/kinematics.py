@@ -29,6 +29,7 @@ __all__ = [
     "LIMITS",
     "VehicleLimits",
     "centre_poses",
+    "check_positive",
     "controls_to_poses",
     "heading_from_motion",
     "poses_to_controls",
@@ -41,7 +42,8 @@ WHEELBASE_SHARE = 0.6
 MIN_STEERING_SPEED = 0.5
 
 
-def _check_positive(name: str, value: float) -> None:
+def check_positive(name: str, value: float) -> None:
+    """Raise an `InputError` unless `value` is a positive finite number."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 < value < math.inf:
         raise InputError(f"`{name}` must be a positive finite number, found {value!r}")
 
@@ -76,7 +78,7 @@ class VehicleLimits:
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            _check_positive(item.name, getattr(self, item.name))
+            check_positive(item.name, getattr(self, item.name))
         if self.max_steering_rad >= math.pi / 2:
             raise InputError(f"`max_steering_rad` must be below pi/2, found {self.max_steering_rad!r}")
 
@@ -97,7 +99,7 @@ def wheelbase_of(length_m: float) -> float:
     >>> wheelbase_of(4.5)
     2.7
     """
-    _check_positive("length_m", length_m)
+    check_positive("length_m", length_m)
     return round(WHEELBASE_SHARE * float(length_m), 9)
 
 
@@ -143,8 +145,8 @@ def controls_to_poses(start: ArrayLike, controls: ArrayLike, *, wheelbase_m: flo
     >>> poses.round(3).tolist()
     [[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [2.0, 0.019, 0.037]]
     """
-    _check_positive("wheelbase_m", wheelbase_m)
-    _check_positive("dt", dt)
+    check_positive("wheelbase_m", wheelbase_m)
+    check_positive("dt", dt)
     drive = _points("controls", controls, 2)
     first = _points("start", np.asarray(start, dtype=np.float64)[..., None, :], 3)
     if np.abs(drive[..., 1]).max(initial=0.0) >= np.pi / 2:
@@ -196,8 +198,8 @@ def poses_to_controls(
     >>> poses_to_controls(poses, wheelbase_m=2.7, dt=0.1).round(6).tolist()
     [[8.0, 0.1], [9.0, -0.2]]
     """
-    _check_positive("wheelbase_m", wheelbase_m)
-    _check_positive("dt", dt)
+    check_positive("wheelbase_m", wheelbase_m)
+    check_positive("dt", dt)
     path = _points("poses", poses, 3, least=2)
     turn = wrap_angle(np.diff(path[..., 2], axis=-1))
     middle = path[..., :-1, 2] + turn / 2
@@ -230,7 +232,7 @@ def rear_axle_poses(xy: ArrayLike, heading_rad: ArrayLike, *, wheelbase_m: float
     >>> rear_axle_poses([[5.0, 1.0]], [0.0], wheelbase_m=3.0).tolist()
     [[3.5, 1.0, 0.0]]
     """
-    _check_positive("wheelbase_m", wheelbase_m)
+    check_positive("wheelbase_m", wheelbase_m)
     centre = _points("xy", xy, 2)
     heading = np.asarray(heading_rad, dtype=np.float64)
     if heading.shape != centre.shape[:-1]:
@@ -246,7 +248,7 @@ def centre_poses(poses: ArrayLike, *, wheelbase_m: float) -> FloatArray:
     >>> centre_poses([[3.5, 1.0, 0.0]], wheelbase_m=3.0).tolist()
     [[5.0, 1.0, 0.0]]
     """
-    _check_positive("wheelbase_m", wheelbase_m)
+    check_positive("wheelbase_m", wheelbase_m)
     return _shift(_points("poses", poses, 3), wheelbase_m / 2)
 
 
@@ -277,7 +279,7 @@ def heading_from_motion(xy: ArrayLike, *, min_move_m: float = 0.05) -> FloatArra
     >>> (heading_from_motion([[0, 0], [1, 0], [1, 1], [1, 1]]) / np.pi).tolist()
     [0.0, 0.0, 0.5, 0.5]
     """
-    _check_positive("min_move_m", min_move_m)
+    check_positive("min_move_m", min_move_m)
     path = _points("xy", xy, 2, least=2)
     if path.ndim != 2:
         raise InputError(f"`xy` must be one path [T, 2], found {list(path.shape)}")
