@@ -1,0 +1,272 @@
+"""The fixed columns of PDB files, read as one block of bytes.
+
+Format: wwPDB, *Protein Data Bank contents guide* version 3.3, section 9 (ATOM, HETATM, MODEL). Columns 73 to 80 are
+optional: old files hold other text there; when the chain column is blank and columns 73 to 76 (segment identifier)
+differ between residues, they name the chain.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gnnlib.errors import FileFormatError, InputError
+from gnnlib.heads.protein.atoms import ATOM_CODES, AtomTable, Bytes2D, decimals
+
+if TYPE_CHECKING:
+    from gnnlib.typing import BoolArray, FloatArray, IntArray, PathLike
+
+__all__ = ["parse_pdb", "split_models"]
+
+_WIDTH = 80  # bytes taken of every row
+_COORDINATES_END = 54
+_ATOM, _HETATM = (int(np.frombuffer(word, dtype="<u4")[0]) for word in (b"ATOM", b"HETA"))
+
+
+def _name_codes() -> tuple[IntArray, IntArray]:
+    """Atom names as four bytes in either alignment, sorted, and their codes."""
+    pairs = []
+    for name, code in ATOM_CODES.items():
+        for text in (f" {name:<3}", f"{name:<4}"):
+            pairs.append((int(np.frombuffer(text.encode(), dtype="<u4")[0]), code))
+    keys, codes = zip(*sorted(dict(pairs).items()), strict=True)
+    return np.array(keys, dtype=np.uint32), np.array(codes, dtype=np.int64)
+
+
+_NAME_KEYS, _NAME_CODES = _name_codes()
+
+
+def split_models(data: bytes) -> list[tuple[int, int]]:
+    """Return the byte ranges of the models of a PDB file.
+
+    Atoms that follow the last ENDMDL form a model of their own.
+
+    Examples
+    --------
+    >>> split_models(b"MODEL 1\\nATOM\\nENDMDL\\nMODEL 2\\nATOM\\nENDMDL\\n")
+    [(0, 12), (19, 34)]
+    """
+    ends = _line_starts(data, b"ENDMDL") or _line_starts(data, b"MODEL ")[1:]
+    ranges, first = [], 0
+    for end in ends:
+        ranges.append((first, end - 1))
+        first = end + (6 if data.startswith(b"ENDMDL", end) else 0)
+    if not ranges or data.find(b"\nATOM  ", first) >= 0 or data.find(b"\nHETATM", first) >= 0:
+        ranges.append((first, len(data)))
+    return ranges
+
+
+def _line_starts(data: bytes, word: bytes) -> list[int]:
+    """Places of the lines that begin with `word`."""
+    places = [0] if data.startswith(word) else []
+    place = data.find(b"\n" + word)
+    while place >= 0:
+        places.append(place + 1)
+        place = data.find(b"\n" + word, place + 1)
+    return places
+
+
+def parse_pdb(data: bytes, path: PathLike, model: int) -> AtomTable:
+    """Read one model of a PDB file.
+
+    Parameters
+    ----------
+    data : bytes
+        The text.
+    path : path-like
+        For messages.
+    model : int
+        Counted from 1.
+
+    Raises
+    ------
+    FileFormatError
+        At the first ATOM or HETATM line that is cut off before its coordinates, or holds none, or has no residue
+        number.
+    InputError
+        If the file has fewer models.
+    """
+    ranges = split_models(data)
+    if not 1 <= model <= len(ranges):
+        raise InputError(f"{path}: `model` must be 1 .. {len(ranges)}, the models in the file; found {model}")
+    first, last = ranges[model - 1]
+    offset = data.count(b"\n", 0, first)
+    buffer = np.frombuffer(b"".join((data[first:last], b"\n", b" " * _WIDTH)), dtype=np.uint8)
+    breaks = np.flatnonzero(buffer == ord("\n"))
+    starts = np.concatenate(([0], breaks[:-1] + 1))
+    heads = _words(buffer, starts)
+    is_hetero = heads == _HETATM
+    lines = np.flatnonzero(is_hetero | (heads == _ATOM))
+    if len(lines) == 0:
+        raise FileFormatError.at(path, None, "the file has no ATOM or HETATM line: there are no coordinates in it")
+    starts = starts[lines]
+    lengths = breaks[lines] - starts
+    cut = np.flatnonzero(lengths < _COORDINATES_END)
+    if len(cut):
+        raise FileFormatError.at(
+            path,
+            int(lines[cut[0]]) + offset + 1,
+            f"the line is cut off: coordinates stand in columns 31-54, it has {int(lengths[cut[0]])}",
+        )
+    rows = _rows(buffer, starts, lengths)
+    return _table(rows, is_hetero[lines], lines + offset + 1, lengths, path, len(ranges))
+
+
+def _words(buffer: np.ndarray[Any, np.dtype[np.uint8]], places: IntArray) -> np.ndarray[Any, np.dtype[np.uint32]]:
+    """Four bytes from every place as one number."""
+    words = np.ndarray((len(buffer) - 3,), dtype="<u4", buffer=buffer, strides=(1,))
+    return words[places]
+
+
+def _rows(buffer: np.ndarray[Any, np.dtype[np.uint8]], starts: IntArray, lengths: IntArray) -> Bytes2D:
+    """The first 80 bytes of every row [n, 80], blank where the line is shorter."""
+    windows = np.ndarray((len(buffer) - _WIDTH + 1,), dtype=f"V{_WIDTH}", buffer=buffer, strides=(1,))
+    rows: Bytes2D = windows[starts].view(np.uint8).reshape(-1, _WIDTH)
+    short = np.flatnonzero(lengths < _WIDTH)
+    if len(short):
+        part = rows[short]
+        part[np.arange(_WIDTH) >= lengths[short, None]] = ord(" ")
+        rows[short] = part
+    return rows
+
+
+def _field(rows: Bytes2D, first: int, last: int) -> np.ndarray[Any, Any]:
+    """Columns first .. last (counted from 1, both included) as byte strings."""
+    width = last - first + 1
+    return np.ascontiguousarray(rows[:, first - 1 : last]).view(f"S{width}").ravel()
+
+
+def _table(
+    rows: Bytes2D, is_hetero: BoolArray, lines: IntArray, lengths: IntArray, path: PathLike, num_models: int
+) -> AtomTable:
+    # the last byte of the residue name, one unused, chain, number, insertion code: eight bytes, one number
+    place = np.ascontiguousarray(rows[:, 19:27]).view("<u8").ravel()
+    identity = place >> np.uint64(16)
+    is_new = np.concatenate(([True], identity[1:] != identity[:-1]))
+    has_blank_chain = rows[:, 21] == ord(" ")
+    if has_blank_chain.any():
+        segments = np.ascontiguousarray(rows[:, 72:76]).view("<u4").ravel()
+        is_new[1:] |= has_blank_chain[1:] & (segments[1:] != segments[:-1]) & (lengths[1:] >= 76)
+    heads = np.flatnonzero(is_new)
+    residue = np.cumsum(is_new) - 1
+    names = _field(rows, 18, 20)
+    is_renamed = (names[1:] != names[:-1]) & ~is_new[1:]
+    keys = np.ascontiguousarray(rows[:, 12:16]).view("<u4").ravel()
+    slot = np.minimum(np.searchsorted(_NAME_KEYS, keys), len(_NAME_KEYS) - 1)
+    kept = np.flatnonzero(_NAME_KEYS[slot] == keys)
+    atoms = rows[kept]
+    altloc = np.where(atoms[:, 16] == ord(" "), 0, atoms[:, 16]).astype(np.uint8)
+    first_rows = rows[heads]
+    return AtomTable(
+        names=_texts(names[heads]),
+        chains=_chains(first_rows, lengths[heads]),
+        insertion_codes=_texts(_field(first_rows, 27, 27)),
+        numbers=_residue_numbers(first_rows, lines[heads], path),
+        is_hetero=is_hetero[heads],
+        lines=lines[heads],
+        atom_residue=residue[kept],
+        atom_code=_NAME_CODES[slot[kept]],
+        xyz=_coordinates(atoms, lines[kept], path),
+        b_factor=_optional_column(atoms, 61, 66),
+        altloc=altloc,
+        occupancy=_optional_column(atoms, 55, 60, default=1.0) if altloc.any() else np.ones(len(atoms)),
+        atom_lines=lines[kept],
+        atom_names=_texts(names[kept]) if is_renamed.any() else None,
+        num_models=num_models,
+    )
+
+
+def _texts(fields: np.ndarray[Any, Any]) -> list[str]:
+    """Byte strings without their blanks as str."""
+    known: dict[bytes, str] = {}
+    texts = []
+    for field in fields.tolist():
+        if field not in known:
+            known[field] = field.decode("latin-1").strip()
+        texts.append(known[field])
+    return texts
+
+
+def _chains(rows: Bytes2D, lengths: IntArray) -> list[str]:
+    """Chain of every residue; the segment identifier where the chain is blank and the identifiers tell apart."""
+    chains = _texts(_field(rows, 22, 22))
+    if "" not in chains:
+        return chains
+    segments = _texts(_field(rows, 73, 76))
+    blank = [i for i, chain in enumerate(chains) if not chain and lengths[i] >= 76]
+    if len({segments[i] for i in blank}) > 1:
+        for i in blank:
+            chains[i] = segments[i]
+    return chains
+
+
+def _residue_numbers(rows: Bytes2D, lines: IntArray, path: PathLike) -> list[int]:
+    fields = _field(rows, 23, 26).tolist()
+    try:
+        return list(map(int, fields))
+    except ValueError:
+        return [_residue_number(field, int(line), path) for field, line in zip(fields, lines, strict=True)]
+
+
+def _residue_number(field: bytes, line: int, path: PathLike) -> int:
+    """Read a number of four columns, plain or hybrid-36 (``A000`` follows 9999)."""
+    text = field.decode("latin-1").strip()
+    digits = text[1:] if text[:1] in "+-" else text
+    if digits.isascii() and digits.isdecimal():
+        return int(text)
+    for alphabet_start, case in ((10_000, str.isupper), (10_000 + 26 * 36**3, str.islower)):
+        if len(text) == 4 and text.isascii() and text.isalnum() and text[0].isalpha() and case(text):
+            return int(text, 36) - 10 * 36**3 + alphabet_start
+    raise FileFormatError.at(path, line, f"columns 23-26 hold the residue number, found {field.decode('latin-1')!r}")
+
+
+def _coordinates(atoms: Bytes2D, lines: IntArray, path: PathLike) -> FloatArray:
+    """Columns 31-54 of every atom as three numbers [A, 3]."""
+    digits = atoms[:, 30:54].reshape(-1, 8)
+    values, is_usual = _fixed_three_decimals(digits)
+    if not is_usual.all():
+        unusual = np.flatnonzero(~is_usual)
+        values[unusual], is_number, _ = decimals(digits[unusual])
+        if not is_number.all():
+            bad = int(unusual[np.argmin(is_number)])
+            row = atoms[bad // 3]
+            where = row[16:27].tobytes().decode("latin-1").split()
+            raise FileFormatError.at(
+                path,
+                int(lines[bad // 3]),
+                f"coordinate {'xyz'[bad % 3]} of residue {' '.join(where)} must be a finite number, "
+                f"found {digits[bad].tobytes().decode('latin-1').strip()!r}",
+            )
+    return values.reshape(-1, 3)
+
+
+_WEIGHTS = np.array([1e6, 1e5, 1e4, 1e3, 0.0, 1e2, 1e1, 1e0])
+
+
+def _fixed_three_decimals(digits: Bytes2D) -> tuple[FloatArray, BoolArray]:
+    """Read ``%8.3f`` numbers; also return where the text has that form."""
+    value = digits - np.uint8(48)  # below "0" wraps around to more than 9
+    is_digit = value < 10
+    is_blank = digits == ord(" ")
+    is_minus = digits == ord("-")
+    # before the dot: blanks, at most one sign, digits
+    ends_well = is_digit[:, 1:4] | ~(is_digit[:, :3] | is_minus[:, :3])
+    is_usual = (
+        is_digit[:, 3]
+        & (digits[:, 4] == ord("."))
+        & is_digit[:, 5:].all(axis=1)
+        & (is_digit | is_blank | is_minus)[:, :3].all(axis=1)
+        & ends_well.all(axis=1)
+    )
+    value[~is_digit] = 0
+    number = (value @ _WEIGHTS) / 1e3  # one division of whole numbers: the float nearest to the decimal
+    np.negative(number, out=number, where=is_minus[:, :3].any(axis=1))
+    return number, is_usual
+
+
+def _optional_column(atoms: Bytes2D, first: int, last: int, default: float = np.nan) -> FloatArray:
+    """Read a column that may be blank or hold other text: `default` there."""
+    values, is_number, _ = decimals(atoms[:, first - 1 : last])
+    values[~is_number] = default
+    return values
