@@ -7,7 +7,7 @@ A policy is anything that can be called with an `Observation` and returns its pl
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gnnlib.heads.scene.road import Road, Route
     from gnnlib.typing import ArrayLike, FloatArray
 
-__all__ = ["Observation", "Policy", "PolicyLike", "Vehicle", "VehicleState", "plan_poses"]
+__all__ = ["Observation", "Policy", "PolicyLike", "Vehicle", "VehicleState", "World", "plan_poses", "traffic_at"]
 
 
 class VehicleState(NamedTuple):
@@ -95,9 +95,10 @@ class Observation:
     @property
     def others(self) -> Traffic:
         """The other road users that are here now."""
-        rows = self.scene.valid[:, -1].copy()
+        scene = self.scene
+        rows = scene.valid[:, -1].copy()
         rows[self.ego] = False
-        return traffic_at(self.scene, self.scene.num_steps - 1).taken(rows)
+        return traffic_at(scene.xy, scene.heading_rad[:, -1], scene.size, scene.dt).taken(rows)
 
 
 class Policy(Protocol):
@@ -110,21 +111,68 @@ class Policy(Protocol):
 PolicyLike = Policy | Callable[[Observation], "ArrayLike"]
 
 
-def traffic_at(scene: Scene, step: int) -> Traffic:
-    """Return all agents at a step, absent ones with NaN; speeds from positions up to there, in m/s.
+class World:
+    """The state of a running simulation: positions and headings that are written step by step.
 
     Parameters
     ----------
-    scene : Scene
-    step : int
+    log : Scene
+        The recording, of which the world begins as a copy.
+
+    Attributes
+    ----------
+    xy : FloatArray [A, T, 2]
+        Positions in m; NaN while absent.
+    heading_rad : FloatArray [A, T]
     """
-    start = max(0, step - 3)
-    path = scene.xy[:, start : step + 1]
-    move = np.linalg.norm(np.diff(path, axis=1), axis=-1) / scene.dt
+
+    def __init__(self, log: Scene) -> None:
+        self.log = log
+        self.xy, self.heading_rad = log.xy.copy(), log.heading_rad.copy()
+
+    def scene(self, start: int, stop: int, ego: int) -> Scene:
+        """Return the steps `start` .. `stop` - 1 as a scene, without agents that are never there.
+
+        Recorded velocities are left out.
+        """
+        part = self.xy[:, start:stop]
+        kept = np.flatnonzero(np.isfinite(part[..., 0]).any(axis=1))
+        log = self.log
+        return replace(
+            log,
+            agents=tuple(log.agents[row] for row in kept),
+            xy=part[kept],
+            agent_types=log.agent_types[kept],
+            heading_rad=self.heading_rad[kept, start:stop],
+            size=log.size[kept],
+            velocity=np.full_like(part[kept], np.nan),
+            ego=int(np.searchsorted(kept, ego)) if ego in kept else None,
+            lanes=log.lanes.window(start, stop),
+        )
+
+    def traffic(self, step: int) -> Traffic:
+        """Return all agents at a step, see `traffic_at`."""
+        return traffic_at(self.xy[:, : step + 1], self.heading_rad[:, step], self.log.size, self.log.dt)
+
+
+def traffic_at(past: FloatArray, heading_rad: FloatArray, size: FloatArray, dt: float) -> Traffic:
+    """Return all agents at the last step of their past, absent ones with NaN; speeds over the last 0.3 s.
+
+    Parameters
+    ----------
+    past : FloatArray [A, T, 2]
+        Positions in m up to now.
+    heading_rad : FloatArray [A]
+        Now.
+    size : FloatArray [A, 2]
+        Length and width in m.
+    dt : float
+        Length of a step in s.
+    """
+    move = np.linalg.norm(np.diff(past[:, -4:], axis=1), axis=-1) / dt
     known = np.isfinite(move)
     speed = np.where(known, move, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-    heading = np.nan_to_num(scene.heading_rad[:, step])
-    return Traffic(scene.xy[:, step], heading, scene.size, speed)
+    return Traffic(past[:, -1], np.nan_to_num(heading_rad), size, speed)
 
 
 def plan_poses(plan: ArrayLike, state: VehicleState, least: int) -> FloatArray:

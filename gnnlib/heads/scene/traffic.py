@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gnnlib.errors import InputError
-from gnnlib.heads.scene.driving import traffic_at
 from gnnlib.heads.scene.idm import IDM, find_leader, stop_places
 from gnnlib.heads.scene.problem import AGENT_TYPES, Prediction
 from gnnlib.heads.scene.road import Route
 
 if TYPE_CHECKING:
+    from gnnlib.heads.scene.driving import World
     from gnnlib.heads.scene.problem import Scene
     from gnnlib.typing import FloatArray, IntArray
 
@@ -32,18 +32,16 @@ class OtherAgents(ABC):
 
     Parameters
     ----------
-    world : Scene
-        The scene in which the simulation writes, step by step; it begins as a copy of the recording.
-    log : Scene
-        The recording.
+    world : World
+        In which the simulation writes, step by step.
     ego : int
         Row of the driven vehicle.
     start : int
         Step at which the simulation begins.
     """
 
-    def __init__(self, world: Scene, log: Scene, ego: int, start: int) -> None:
-        self.world, self.log, self.ego, self.start = world, log, ego, start
+    def __init__(self, world: World, ego: int, start: int) -> None:
+        self.world, self.log, self.ego, self.start = world, world.log, ego, start
 
     @abstractmethod
     def advance(self, step: int) -> None:
@@ -64,8 +62,8 @@ class IdmTraffic(OtherAgents):
     recorded. Who drives beyond the end of its recorded path leaves the scene.
     """
 
-    def __init__(self, world: Scene, log: Scene, ego: int, start: int) -> None:
-        super().__init__(world, log, ego, start)
+    def __init__(self, world: World, ego: int, start: int) -> None:
+        super().__init__(world, ego, start)
         self.model = IDM()
         self.routes: dict[int, Route] = {}
         self.desired: dict[int, float] = {}
@@ -96,7 +94,7 @@ class IdmTraffic(OtherAgents):
 
     def advance(self, step: int) -> None:
         """Move every driver by one step of the model."""
-        here = traffic_at(self.world, step)
+        here = self.world.traffic(step)
         present = np.isfinite(here.xy[:, 0])
         for row, route in self.routes.items():
             if not present[row]:
@@ -130,15 +128,15 @@ class PredictedTraffic(OtherAgents):
 
     Parameters
     ----------
-    world, log, ego, start
+    world, ego, start
         As of `OtherAgents`.
     predictor : Predictor
     every : int, default 5
         Steps between predictions.
     """
 
-    def __init__(self, world: Scene, log: Scene, ego: int, start: int, *, predictor: Predictor, every: int = 5) -> None:
-        super().__init__(world, log, ego, start)
+    def __init__(self, world: World, ego: int, start: int, *, predictor: Predictor, every: int = 5) -> None:
+        super().__init__(world, ego, start)
         self.predictor, self.every = predictor, every
         self.moves: dict[int, FloatArray] = {}
         self.since = start
@@ -158,7 +156,7 @@ class PredictedTraffic(OtherAgents):
             self.world.heading_rad[row, step + 1] = np.arctan2(move[1], move[0]) if turned else before
 
     def _predict(self, step: int) -> None:
-        answer = self.predictor(self.world.window(max(0, step - 29), step + 1))
+        answer = self.predictor(self.world.scene(max(0, step - 29), step + 1, self.ego))
         self.since, self.moves = step, {}
         for agent, path in zip(answer.agents, answer.most_likely, strict=True):
             row = self.log.row(agent)
