@@ -14,10 +14,10 @@ from gnnlib.errors import InputError
 from gnnlib.heads.scene import checks
 from gnnlib.heads.scene.driving import Observation, PolicyLike, Vehicle, VehicleState, World, plan_poses, traffic_at
 from gnnlib.heads.scene.kinematics import LIMITS, VehicleLimits
-from gnnlib.heads.scene.problem import AGENT_TYPES, Scene
+from gnnlib.heads.scene.others import IdmTraffic, LogTraffic, OtherAgents, PredictedTraffic, Predictor
+from gnnlib.heads.scene.problem import AGENT_TYPES, Prediction, Scene
 from gnnlib.heads.scene.road import Road, Route, road_of, route_of
 from gnnlib.heads.scene.sim_report import OpenLoopErrors, SimReport, Timing, make_report
-from gnnlib.heads.scene.traffic import IdmTraffic, LogTraffic, OtherAgents, PredictedTraffic, Predictor
 
 if TYPE_CHECKING:
     from gnnlib.heads.scene.problem import AgentId
@@ -49,7 +49,7 @@ class StartShift(NamedTuple):
     heading_rad: float = 0.0
 
 
-def default_predictor(scene: Scene) -> object:
+def default_predictor(scene: Scene) -> Prediction:
     """Predict the most probable future with `gnnlib.predict_trajectories`."""
     from gnnlib.heads.scene.api import predict_trajectories
 
@@ -252,7 +252,7 @@ class SceneSim:
             return LogTraffic(*common)
         if self.others == "idm":
             return IdmTraffic(*common)
-        predictor: Predictor = self.predictor or default_predictor  # type: ignore[assignment]
+        predictor: Predictor = self.predictor or default_predictor
         return PredictedTraffic(*common, predictor=predictor, every=REPLAN_STEPS)
 
     def _observe(self, world: World, state: VehicleState, step: int) -> Observation:
