@@ -11,11 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+import numba as nb
 import numpy as np
 
 from gnnlib.errors import InputError
 from gnnlib.heads.scene.driving_scores import boxes_overlap
-from gnnlib.heads.scene.idm import FREE_GAP_M, IDM, stop_places
+from gnnlib.heads.scene.idm import IDM, stop_places
 from gnnlib.heads.scene.kinematics import check_positive
 from gnnlib.heads.scene.others import Predictor, constant_velocity
 from gnnlib.heads.scene.policies import desired_speed, path_offsets
@@ -250,10 +251,8 @@ def make_proposals(observation: Observation, futures: Futures, desired: float, m
     offset = np.append(np.repeat(OFFSETS_M, len(SPEED_SHARES)), aside)
     wish = np.append(np.tile(SPEED_SHARES, len(OFFSETS_M)) * desired, 0.1)
     gaps = _Corridors(observation, futures, along, aside, slope, offset)
-    speed, place = _rollout(now.speed, along, wish, gaps, model, observation.dt)
-    sides = np.stack(
-        [path_offsets(p - along, aside, slope, target, now.speed) for p, target in zip(place, offset, strict=True)]
-    )
+    speed, place = gaps.rollout(now.speed, along, wish, model, observation.dt)
+    sides = path_offsets(place - along, aside, slope, offset[:, None], now.speed)
     xy = route.points(place, sides)
     step = np.diff(xy, axis=1, prepend=np.broadcast_to(now.xy, (len(xy), 1, 2)))
     moved = np.hypot(step[..., 0], step[..., 1]) > 0.02
@@ -285,43 +284,48 @@ class _Corridors:
         self.speed = np.maximum(step, 0.0)
         targets, index = np.unique(offset, return_inverse=True)
         way = np.maximum(place - along, 0.0)
-        path = np.stack([path_offsets(way, aside, slope, float(target), now.speed) for target in targets])
+        path = path_offsets(way, aside, slope, targets[:, None, None], now.speed)
         self.in_way = (np.abs(side - path) < breadth)[index]
         lanes, last = observation.scene.lanes, observation.scene.num_steps - 1
         stops = stop_places(route, lanes, last, along_m=along, speed=now.speed)
         stops = stops[stops > along + size[0] / 2 - 1.0]
         self.stop = float(stops.min() - size[0] / 2) if stops.size else np.inf
 
-    def leader(self, place: FloatArray, step: int) -> tuple[FloatArray, FloatArray]:
-        """Gap in m and speed in m/s of the leader of each proposal at `place` [P]."""
-        gap = np.where(
-            self.in_way[:, :, step] & (self.place[:, step] > place[:, None]),
-            self.back[:, step] - place[:, None],
-            FREE_GAP_M,
-        )
-        gap = np.concatenate([gap, np.minimum(self.stop - place, FREE_GAP_M)[:, None]], axis=1)
-        first = gap.argmin(axis=1)
-        speed = np.append(self.speed[:, step], 0.0)[first]
-        return np.maximum(gap[np.arange(len(gap)), first], 0.0), speed
+    def rollout(
+        self, speed: float, along: float, wish: FloatArray, model: IDM, dt: float
+    ) -> tuple[FloatArray, FloatArray]:
+        """Speed and place of all proposals [P, T]; the last one brakes as hard as is reasonable."""
+        own = np.array([speed, along, self.stop, dt])
+        leaders = np.stack([self.place, self.back, self.speed])
+        numbers = np.array([getattr(model, item.name) for item in fields(model)])
+        return _rollout(own, wish, self.in_way, leaders, numbers)
 
 
-def _rollout(
-    speed: float, along: float, wish: FloatArray, gaps: _Corridors, model: IDM, dt: float
-) -> tuple[FloatArray, FloatArray]:
-    """Integrate the driver model for all proposals at once; the last one brakes as hard as is reasonable."""
-    v, s = np.full(len(wish), speed), np.full(len(wish), along)
-    speeds, places = np.empty((2, len(wish), HORIZON))
-    for step in range(HORIZON):
-        gap, leader = gaps.leader(s, step)
-        # who drives faster than he wishes slows down comfortably, not as the model's power of four would have it
-        push = np.maximum(model.acceleration(v, np.maximum(wish, v), gap, leader), -model.max_braking)
-        slow = np.where(v > wish, -model.comfortable_braking, model.max_acceleration)
-        push = np.minimum(push, slow * np.minimum(1.0, np.abs(v - wish) / 0.5))
-        push[-1] = -_BRAKING
-        faster = np.maximum(0.0, v + push * dt)
-        s = s + (v + faster) / 2 * dt
-        v = faster
-        speeds[:, step], places[:, step] = v, s
+@nb.njit(cache=True)
+def _rollout(own, wish, in_way, leaders, model):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Integrate the driver model; `model` holds the fields of `IDM` in their order."""
+    place, back, leader_speed = leaders
+    headway, min_gap, most, comfortable, hardest = model
+    dt, count, steps = own[3], in_way.shape[0], in_way.shape[2]
+    speeds, places = np.empty((count, steps)), np.empty((count, steps))
+    for p in range(count):
+        v, s = own[0], own[1]
+        for t in range(steps):
+            gap, ahead = own[2] - s, 0.0
+            for a in range(in_way.shape[1]):
+                if in_way[p, a, t] and place[a, t] > s and back[a, t] - s < gap:
+                    gap, ahead = back[a, t] - s, leader_speed[a, t]
+            wanted = min_gap + max(0.0, v * headway + v * (v - ahead) / (2.0 * np.sqrt(most * comfortable)))
+            # who drives faster than he wishes slows down comfortably, not as the model's power of four would have it
+            free = most * (1.0 - (v / max(wish[p], 0.1)) ** 4) if v <= wish[p] else 0.0
+            push = free - most * (wanted / max(gap, 0.1)) ** 2
+            if v > wish[p]:
+                push = min(push, -comfortable * min(1.0, (v - wish[p]) / 0.5))
+            push = -_BRAKING if p == count - 1 else max(push, -hardest)
+            faster = max(0.0, v + push * dt)
+            s += (v + faster) / 2 * dt
+            v = faster
+            speeds[p, t], places[p, t] = v, s
     return speeds, places
 
 
@@ -341,7 +345,8 @@ def proposal_costs(
     hit = _hit_probability(proposals, futures, size)
     near = _hit_probability(proposals, futures, size + _MARGIN_M)
     poses = proposals.poses[:, 3::4]
-    out = observation.road.near(observation.state.xy, _NEAR_M)
+    reach = float(np.linalg.norm(poses[..., :2] - observation.state.xy, axis=-1).max()) + size[0]
+    out = observation.road.near(observation.state.xy, reach)
     off = np.zeros(len(poses))
     if len(out):
         now = observation.state

@@ -139,20 +139,22 @@ def desired_speed(observation: Observation) -> float:
     return max(DEFAULT_SPEED if math.isnan(limit) else limit, 1.0, min(observation.state.speed, 40.0))
 
 
-def path_offsets(way: FloatArray, offset: float, slope_rad: float, target: float, speed: float) -> FloatArray:
+def path_offsets(
+    way: FloatArray, offset: float, slope_rad: float, target: float | FloatArray, speed: float
+) -> FloatArray:
     """Return offsets from a route that lead smoothly from the present one to another.
 
     The quintic of least jerk in distance, starting with the present offset and direction, ending parallel to the route.
 
     Parameters
     ----------
-    way : FloatArray [T]
+    way : FloatArray [..., T]
         Distances driven along the route in m, >= 0.
     offset : float
         Present offset to the left in m.
     slope_rad : float
         Present heading relative to the route.
-    target : float
+    target : float or FloatArray [..., 1]
         Offset to reach.
     speed : float
         In m/s; the change takes 2.5 s at this speed, and 8 m at least.

@@ -316,8 +316,10 @@ def _signed_distance(points, start, end, half_width):  # type: ignore[no-untyped
             px, py = x - start[k, 0], y - start[k, 1]
             share = (px * dx + py * dy) / max(dx * dx + dy * dy, 1e-12)
             share = min(max(share, 0.0), 1.0)
-            gap = np.hypot(px - share * dx, py - share * dy) - half_width[k]
-            out[i] = min(out[i], gap)
+            qx, qy = px - share * dx, py - share * dy
+            square, reach = qx * qx + qy * qy, out[i] + half_width[k]
+            if reach > 0.0 and square < reach * reach:  # spares most of the roots
+                out[i] = np.sqrt(square) - half_width[k]
     return out
 
 
