@@ -16,7 +16,7 @@ from gnnlib.errors import FileFormatError, InputError
 from gnnlib.heads.combinatorial.tsp import checks
 from gnnlib.heads.combinatorial.tsp.problem import TSP
 from gnnlib.heads.combinatorial.tsp.rules import METRIC_DIMENSIONS
-from gnnlib.heads.combinatorial.tsp.tsplib_text import Section, TsplibText, parse_tsplib, read_text
+from gnnlib.heads.combinatorial.tsplib_text import Section, TsplibText, parse_tsplib, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

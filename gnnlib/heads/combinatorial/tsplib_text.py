@@ -1,6 +1,6 @@
-"""The outer shape of TSPLIB files: ``KEYWORD : value`` lines and numeric sections, with the line of every fault.
+"""The outer shape of TSPLIB and VRPLIB files: ``KEYWORD : value`` lines, numeric sections, the line of every fault.
 
-What the keywords mean is said in `gnnlib.heads.combinatorial.tsp.io`.
+What the keywords mean is said where a format is read: `gnnlib.heads.combinatorial.tsp.io`, `...vrp.io`.
 """
 
 from __future__ import annotations
@@ -20,33 +20,50 @@ from gnnlib.errors import FileFormatError
 if TYPE_CHECKING:
     from gnnlib.typing import FloatArray, PathLike
 
-__all__ = ["SECTIONS", "SPECIFICATION", "Section", "TsplibText", "parse_tsplib", "read_text"]
+__all__ = ["TSPLIB", "Dialect", "Section", "TsplibText", "parse_tsplib", "read_text"]
 
-#: Keywords of the specification part.
-SPECIFICATION = (
-    "NAME",
-    "TYPE",
-    "COMMENT",
-    "DIMENSION",
-    "CAPACITY",
-    "EDGE_WEIGHT_TYPE",
-    "EDGE_WEIGHT_FORMAT",
-    "EDGE_DATA_FORMAT",
-    "NODE_COORD_TYPE",
-    "DISPLAY_DATA_TYPE",
-)
 
-#: Keywords that open a section of numbers.
-SECTIONS = (
-    "NODE_COORD_SECTION",
-    "DEPOT_SECTION",
-    "DEMAND_SECTION",
-    "EDGE_DATA_SECTION",
-    "FIXED_EDGES_SECTION",
-    "DISPLAY_DATA_SECTION",
-    "TOUR_SECTION",
-    "EDGE_WEIGHT_SECTION",
+@dataclass(frozen=True)
+class Dialect:
+    """The keywords that a kind of file may hold.
+
+    Parameters
+    ----------
+    specification : tuple of str
+        Keywords that have a value.
+    sections : tuple of str
+        Keywords that open a section of numbers.
+    """
+
+    specification: tuple[str, ...]
+    sections: tuple[str, ...]
+
+
+TSPLIB = Dialect(
+    specification=(
+        "NAME",
+        "TYPE",
+        "COMMENT",
+        "DIMENSION",
+        "CAPACITY",
+        "EDGE_WEIGHT_TYPE",
+        "EDGE_WEIGHT_FORMAT",
+        "EDGE_DATA_FORMAT",
+        "NODE_COORD_TYPE",
+        "DISPLAY_DATA_TYPE",
+    ),
+    sections=(
+        "NODE_COORD_SECTION",
+        "DEPOT_SECTION",
+        "DEMAND_SECTION",
+        "EDGE_DATA_SECTION",
+        "FIXED_EDGES_SECTION",
+        "DISPLAY_DATA_SECTION",
+        "TOUR_SECTION",
+        "EDGE_WEIGHT_SECTION",
+    ),
 )
+"""The keywords of TSPLIB 95 for (asymmetric) travelling salesman problems, and of the CVRP."""
 
 _KEYWORD_LINE = re.compile(r"([A-Za-z][A-Za-z0-9_]*)\s*(:?)\s*(.*)", re.DOTALL)
 _COMMENT_MARKS = ("#", "%", "//", ";")
@@ -134,6 +151,7 @@ class TsplibText:
     sections : dict
         Keyword to `Section`.
     num_lines : int
+    dialect : Dialect
     """
 
     path: PathLike
@@ -141,6 +159,7 @@ class TsplibText:
     comments: list[str] = field(default_factory=list)
     sections: dict[str, Section] = field(default_factory=dict)
     num_lines: int = 0
+    dialect: Dialect = TSPLIB
 
     def get(self, keyword: str, default: str = "") -> str:
         """Return the value of a keyword, or `default`."""
@@ -190,8 +209,8 @@ def read_text(path: PathLike) -> str:
         return content.decode("latin-1")
 
 
-def parse_tsplib(path: PathLike) -> TsplibText:
-    """Split a TSPLIB file into keywords and sections.
+def parse_tsplib(path: PathLike, dialect: Dialect = TSPLIB) -> TsplibText:
+    """Split a file of the TSPLIB family into keywords and sections.
 
     Blank lines and lines that begin with ``#``, ``%``, ``;`` or ``//`` are skipped; nothing behind ``EOF`` is read;
     ``EOF`` itself may be absent.
@@ -202,7 +221,7 @@ def parse_tsplib(path: PathLike) -> TsplibText:
         At the first line that is neither ``KEYWORD : value`` nor numbers inside a section, at an unknown keyword, and
         at one given twice.
     """
-    parsed = TsplibText(path)
+    parsed = TsplibText(path, dialect=dialect)
     section: Section | None = None
     lines = read_text(path).splitlines()
     parsed.num_lines = len(lines)
@@ -233,17 +252,18 @@ def _keyword(parsed: TsplibText, text: str, number: int) -> Section | None:
     keyword, colon, value = (match[1].upper(), match[2], match[3].strip()) if match else (text, "", "")
     if keyword == "EOF":
         return _END
-    if keyword in SECTIONS:
+    known = parsed.dialect
+    if keyword in known.sections:
         if value:
             raise FileFormatError.at(parsed.path, number, f"nothing may follow {keyword}, found {_short(value)}")
         if keyword in parsed.sections:
             raise FileFormatError.at(parsed.path, number, f"{keyword} stands twice in the file")
         parsed.sections[keyword] = Section(parsed.path, keyword, number)
         return parsed.sections[keyword]
-    if keyword not in SPECIFICATION or not (colon or value):
-        near = difflib.get_close_matches(keyword, [*SPECIFICATION, *SECTIONS, "EOF"], n=1)
+    if keyword not in known.specification or not (colon or value):
+        near = difflib.get_close_matches(keyword, [*known.specification, *known.sections, "EOF"], n=1)
         hint = f"; did you mean {near[0]}?" if near and near[0] != keyword else ""
-        what = "a value for" if keyword in SPECIFICATION else "a TSPLIB keyword, found"
+        what = "a value for" if keyword in known.specification else "a TSPLIB keyword, found"
         raise FileFormatError.at(parsed.path, number, f"expected {what} {_short(keyword)}{hint}")
     if keyword == "COMMENT":
         parsed.comments.append(value)
