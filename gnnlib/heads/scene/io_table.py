@@ -235,7 +235,7 @@ def _load_columns(path: str) -> dict[str, AnyArray]:
     except ImportError as error:
         raise MissingExtraError("pyarrow", "scene") from error
     try:
-        table = pq.read_table(path)
+        table = pq.ParquetFile(path).read()  # read_table would import pandas where that is installed
     except pa.ArrowInvalid as error:
         raise FileFormatError.at(path, None, f"not a readable parquet file: {error}") from error
     missing = [name for name in _NEEDED if name not in table.column_names]

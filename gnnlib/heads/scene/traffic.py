@@ -1,205 +1,450 @@
-"""How the other road users behave in a simulation: as recorded, as intelligent drivers, or as predicted."""
+"""The compiled traffic model: car following, lane changes, right of way, signals. One call computes a whole scene.
+
+Car following is the intelligent driver model (M. Treiber, A. Hennecke, D. Helbing, *Congested traffic states in
+empirical observations and microscopic simulations*, 2000, equations 2-4) with a bounded return to the wished speed
+when going faster than it; lane changes are MOBIL (A. Kesting, M. Treiber, D. Helbing, *General lane-changing model
+MOBIL for car-following models*, 2007, equations 2 and 3). Crossing traffic is seen as a standing obstacle at the edge
+of the conflict area. The first call compiles for some seconds; the result is cached on disk.
+"""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, NamedTuple
 
+import numba as nb
 import numpy as np
 
-from gnnlib.errors import InputError
-from gnnlib.heads.scene.idm import IDM, find_leader, stop_places
-from gnnlib.heads.scene.problem import AGENT_TYPES, Prediction
-from gnnlib.heads.scene.road import Route
-
 if TYPE_CHECKING:
-    from gnnlib.heads.scene.driving import World
-    from gnnlib.heads.scene.problem import Scene
+    from gnnlib.heads.scene.road_tables import Roads
     from gnnlib.typing import FloatArray, IntArray
 
-__all__ = ["IdmTraffic", "LogTraffic", "OtherAgents", "PredictedTraffic", "Predictor", "constant_velocity"]
+__all__ = ["Fleet", "Motion", "follow_acceleration", "free_acceleration", "simulate"]
 
-Predictor = Callable[["Scene"], Prediction]
-"""Takes a scene up to the present, and returns a `Prediction` from its last step on."""
+_SIGHT_M = 90.0
+_HARDEST = 9.0  # m/s^2
+_SAFE = 3.5  # m/s^2 that a lane change may force on the car behind
+_GAIN = 0.25  # m/s^2 that a lane change must bring
+_FAR = 1e6
 
-_MOTOR = tuple(AGENT_TYPES.index(name) for name in ("vehicle", "truck", "bus", "motorcycle"))
-_BEYOND_M = 60.0
 
+class Fleet(NamedTuple):
+    """Drivers and vehicles, one an entry [A], in order of their first step; speeds m/s, lengths m.
 
-class OtherAgents(ABC):
-    """The others in a running simulation.
-
-    Parameters
-    ----------
-    world : World
-        In which the simulation writes, step by step.
-    ego : int
-        Row of the driven vehicle.
-    start : int
-        Step at which the simulation begins.
+    `event_kind` 1 brakes at `event_size` m/s^2 from step `event_from` to `event_to`; 2 changes lanes at `event_from`
+    with little regard; 3 ignores signals from `event_from` to `event_to`.
     """
 
-    def __init__(self, world: World, ego: int, start: int) -> None:
-        self.world, self.log, self.ego, self.start = world, world.log, ego, start
-
-    @abstractmethod
-    def advance(self, step: int) -> None:
-        """Write where the others are at ``step + 1``, knowing the world up to `step`."""
-
-
-class LogTraffic(OtherAgents):
-    """The others do what they were recorded to do, whatever the driven vehicle does."""
-
-    def advance(self, step: int) -> None:
-        """Leave the recording as it is."""
-
-
-class IdmTraffic(OtherAgents):
-    """Motor vehicles keep to their recorded paths, but choose their speed by the intelligent driver model.
-
-    They follow whoever is on their path, the driven vehicle included, and stop at red lights. Everybody else moves as
-    recorded. Who drives beyond the end of its recorded path leaves the scene.
-    """
-
-    def __init__(self, world: World, ego: int, start: int) -> None:
-        super().__init__(world, ego, start)
-        self.model = IDM()
-        self.routes: dict[int, Route] = {}
-        self.desired: dict[int, float] = {}
-        self.end_m: dict[int, float] = {}
-        self.along: dict[int, float] = {}
-        self.speed: dict[int, float] = {}
-        for row in self._drivers():
-            self._plan(int(row))
-
-    def _drivers(self) -> IntArray:
-        is_motor = np.isin(self.log.agent_types, _MOTOR) & self.log.valid[:, self.start :].any(axis=1)
-        is_motor[self.ego] = False
-        return np.flatnonzero(is_motor)
-
-    def _plan(self, row: int) -> None:
-        path = self.log.xy[row][self.log.valid[row]]
-        step = np.concatenate([[np.inf], np.linalg.norm(np.diff(path, axis=0), axis=1)])
-        sparse = [path[0]]
-        for point in path[1:]:
-            if np.linalg.norm(point - sparse[-1]) >= 1.0:
-                sparse.append(point)
-        if len(sparse) < 3:
-            return  # it stands: as recorded
-        route = Route.along(sparse).resampled(1.0, smooth_m=3.0)
-        self.routes[row] = route
-        self.end_m[row] = route.length
-        self.desired[row] = max(3.0, float(np.quantile(step[1:], 0.95)) / self.log.dt)
-
-    def advance(self, step: int) -> None:
-        """Move every driver by one step of the model."""
-        here = self.world.traffic(step)
-        present = np.isfinite(here.xy[:, 0])
-        for row, route in self.routes.items():
-            if not present[row]:
-                continue  # it comes, if at all, as recorded
-            if row not in self.along:
-                self.along[row] = float(route.project(here.xy[row])[0])
-                self.speed[row] = float(here.speed[row])
-            others = present.copy()
-            others[row] = False
-            near = np.linalg.norm(here.xy - here.xy[row], axis=1) < _BEYOND_M
-            along, speed = self.along[row], self.speed[row]
-            stops = stop_places(route, self.log.lanes, step, along_m=along, speed=speed)
-            leader = find_leader(route, along, self.log.size[row], here.taken(others & near), stops)
-            push = float(self.model.acceleration(speed, self.desired[row], leader.gap_m, leader.speed))
-            faster = max(0.0, speed + push * self.log.dt)
-            self.along[row] = along + (speed + faster) / 2 * self.log.dt
-            self.speed[row] = faster
-            self._write(row, step + 1, route)
-
-    def _write(self, row: int, step: int, route: Route) -> None:
-        along = self.along[row]
-        gone = along > self.end_m[row]
-        self.world.xy[row, step] = np.nan if gone else route.points(along)
-        self.world.heading_rad[row, step] = np.nan if gone else route.heading(along)
-        if gone:
-            self.world.xy[row, step:] = np.nan
+    route: IntArray
+    first_step: IntArray
+    start: FloatArray
+    speed: FloatArray
+    length: FloatArray
+    wish: FloatArray
+    headway: FloatArray
+    accelerate: FloatArray
+    brake: FloatArray
+    gap: FloatArray
+    courtesy: FloatArray
+    patience: FloatArray
+    event_kind: IntArray
+    event_from: IntArray
+    event_to: IntArray
+    event_size: FloatArray
 
 
-class PredictedTraffic(OtherAgents):
-    """Motor vehicles do what a predictor holds most probable, asked again every half second.
+class Motion(NamedTuple):
+    """What a run gives, [T, A]: lane (-1 while absent), metres along it, metres to its left, speed in m/s."""
 
-    Parameters
-    ----------
-    world, ego, start
-        As of `OtherAgents`.
-    predictor : Predictor
-    every : int, default 5
-        Steps between predictions.
-    """
+    lane: IntArray
+    along: FloatArray
+    left: FloatArray
+    speed: FloatArray
 
-    def __init__(self, world: World, ego: int, start: int, *, predictor: Predictor, every: int = 5) -> None:
-        super().__init__(world, ego, start)
-        self.predictor, self.every = predictor, every
-        self.moves: dict[int, FloatArray] = {}
-        self.since = start
 
-    def advance(self, step: int) -> None:
-        """Follow the last prediction, or make a new one."""
-        if (step - self.start) % self.every == 0:
-            self._predict(step)
-        index = step - self.since
-        for row, path in self.moves.items():
-            if index >= len(path):
+class _State(NamedTuple):
+    """The present moment, [A]; `other_*` is the lane that is being left, `red` where a signal holds one up."""
+
+    active: IntArray
+    route: IntArray
+    at: FloatArray
+    speed: FloatArray
+    lane: IntArray
+    along: FloatArray
+    other_lane: IntArray
+    other_along: FloatArray
+    change_from: FloatArray
+    change_start: IntArray
+    change_steps: IntArray
+    rest: IntArray
+    waited: FloatArray
+    red: FloatArray
+
+
+@nb.njit(cache=True)
+def free_acceleration(speed: float, wish: float, accelerate: float, brake: float) -> float:
+    """Acceleration in m/s^2 on an empty road: ``a (1 - (v / v0)^4)``, bounded by `brake` above the wished speed."""
+    if speed <= wish:
+        return accelerate * (1.0 - (speed / wish) ** 4)
+    return -brake * (1.0 - (wish / speed) ** (4.0 * accelerate / brake))
+
+
+@nb.njit(cache=True)
+def follow_acceleration(fleet: Fleet, i: int, speed: float, gap: float, closing: float) -> float:
+    """Return what a leader `gap` metres ahead, approached at `closing` m/s, takes off the free acceleration of driver i."""
+    wanted = fleet.gap[i] + max(
+        0.0, speed * fleet.headway[i] + speed * closing / (2.0 * math.sqrt(fleet.accelerate[i] * fleet.brake[i]))
+    )
+    return -fleet.accelerate[i] * (wanted / max(gap, 0.1)) ** 2
+
+
+@nb.njit(cache=True)
+def _place(roads: Roads, route: int, lane: int, along: float) -> float:
+    """Where a point of a lane lies on a route; minus infinity when it does not touch it."""
+    if lane < 0:
+        return -np.inf
+    if roads.offset[route, lane] >= 0.0:
+        return roads.offset[route, lane] + along
+    if roads.fork[route, lane] >= 0.0 and along < roads.fork_until[route, lane]:
+        return roads.fork[route, lane] + along
+    if roads.join_from[route, lane] > 0.0 and along > roads.join_from[route, lane]:
+        return roads.join[route, lane] + along
+    return -np.inf
+
+
+@nb.njit(cache=True)
+def _around(roads: Roads, fleet: Fleet, state: _State, i: int, route: int, at: float) -> tuple[int, float, int, float]:
+    """Leader and its gap, follower and its gap, of driver i if it were at S = `at` on `route`; -1: nobody."""
+    leader, ahead, follower, behind = -1, _FAR, -1, _FAR
+    for j in range(len(state.active)):
+        if j == i or state.active[j] != 1:
+            continue
+        there = _place(roads, route, state.lane[j], state.along[j])
+        if state.other_lane[j] >= 0:
+            there = max(there, _place(roads, route, state.other_lane[j], state.other_along[j]))
+        if there == -np.inf:
+            continue
+        half = 0.5 * (fleet.length[i] + fleet.length[j])
+        if there > at or (there == at and j > i):
+            if there - at - half < ahead:
+                leader, ahead = j, there - at - half
+        elif at - there - half < behind:
+            follower, behind = j, at - there - half
+    return leader, ahead, follower, behind
+
+
+@nb.njit(cache=True)
+def _lane_of(roads: Roads, route: int, at: float) -> int:
+    """Return the number of the lane within the route that S = `at` falls on; -1 beyond the end."""
+    for k in range(roads.route_lane.shape[1]):
+        lane = roads.route_lane[route, k]
+        if lane < 0:
+            return -1
+        if at < roads.offset[route, lane] + roads.length[lane]:
+            return k
+    return -1
+
+
+@nb.njit(cache=True)
+def _wish(roads: Roads, fleet: Fleet, state: _State, i: int) -> float:
+    """Speed that driver i wants here: the allowed one times a personal factor, which bends damp."""
+    row = roads.speed[state.route[i]]
+    place = min(max(state.at[i], 0.0) / 2.0, len(row) - 1.001)
+    k = int(place)
+    allowed = row[k] + (row[k + 1] - row[k]) * (place - k)
+    return max(allowed * fleet.wish[i], 0.3)
+
+
+@nb.njit(cache=True)
+def _hold(fleet: Fleet, state: _State, i: int, stop_at: float) -> float:
+    """Acceleration that lets the front of i stand still before S = `stop_at`."""
+    gap = stop_at - state.at[i] - 0.5 * fleet.length[i]
+    return follow_acceleration(fleet, i, state.speed[i], gap + 0.7 * fleet.gap[i], state.speed[i])
+
+
+@nb.njit(cache=True)
+def _see_signals(roads: Roads, fleet: Fleet, state: _State, signals: IntArray, step: int) -> None:
+    """Set `state.red`: S of the stop line that each driver has to stop at, infinity when there is none."""
+    for i in range(len(state.active)):
+        state.red[i] = np.inf
+        if state.active[i] != 1:
+            continue
+        if fleet.event_kind[i] == 3 and fleet.event_from[i] <= step < fleet.event_to[i]:
+            continue
+        route = state.route[i]
+        front = state.at[i] + 0.5 * fleet.length[i]
+        for k in range(roads.route_lane.shape[1]):
+            lane = roads.route_lane[route, k]
+            if lane < 0:
+                break
+            line = roads.offset[route, lane] + roads.length[lane]
+            if roads.signal[lane] < 0 or front > line:
                 continue
-            self.world.xy[row, step + 1] = path[index]
-            move = path[index] - self.world.xy[row, step]
-            turned = float(np.hypot(*move)) >= 0.1
-            before = self.world.heading_rad[row, step]
-            self.world.heading_rad[row, step + 1] = np.arctan2(move[1], move[0]) if turned else before
-
-    def _predict(self, step: int) -> None:
-        answer = self.predictor(self.world.scene(max(0, step - 29), step + 1, self.ego))
-        self.since, self.moves = step, {}
-        for agent, path in zip(answer.agents, answer.most_likely, strict=True):
-            row = self.log.row(agent)
-            if row != self.ego and self.log.agent_types[row] in _MOTOR:
-                self.moves[row] = path
+            colour = signals[roads.signal[lane], step]
+            room = line - front
+            needed = state.speed[i] ** 2 / (2.0 * max(room, 0.1))
+            if (colour == 1 and needed < 7.0) or (colour == 2 and needed < 3.0):
+                state.red[i] = line
+            break
 
 
-def constant_velocity(scene: Scene, *, horizon: int = 40) -> Prediction:
-    """Predict one mode for each agent that is present at the last step: straight on with its mean recent velocity.
+@nb.njit(cache=True)
+def _must_wait(roads: Roads, fleet: Fleet, state: _State, i: int, c: int, j: int) -> bool:
+    """Whether driver i has to leave the conflict area c to driver j for now."""
+    lane = roads.conflict_lane[c]
+    base = roads.offset[state.route[j], lane]
+    if base < 0.0:
+        return False
+    half = 0.5 * fleet.length[j]
+    to_in = base + roads.conflict_lane_in[c] - state.at[j] - half
+    to_out = base + roads.conflict_lane_out[c] - state.at[j] + half
+    if to_out < 0.0:
+        return False
+    my_in = roads.conflict_in[c] - state.at[i] - 0.5 * fleet.length[i]
+    my_out = roads.conflict_out[c] - state.at[i] + 0.5 * fleet.length[i]
+    mine, theirs = max(state.speed[i], 2.5), max(state.speed[j], 2.5)
+    if to_in < 0.0:  # j is inside: wait unless it will be gone
+        return to_out / theirs > my_in / mine - 0.3
+    if roads.conflict_rule[c] == 0 or to_in > 70.0 or state.red[j] < state.at[j] + half + to_in:
+        return False
+    if state.waited[i] > fleet.patience[i] and state.speed[j] < 1.0 and state.waited[j] < state.waited[i]:
+        return False
+    if roads.conflict_rule[c] == 2:
+        early = my_in / mine - to_in / theirs
+        return to_in < 25.0 and (early > 0.0 or (early == 0.0 and i > j)) and state.waited[j] >= state.waited[i]
+    return to_in / theirs < my_out / max(state.speed[i], 4.0) + 1.2
+
+
+@nb.njit(cache=True)
+def _give_way(roads: Roads, fleet: Fleet, state: _State, i: int) -> float:
+    """Acceleration that right of way asks of driver i; infinity when the way is free."""
+    route = state.route[i]
+    front = state.at[i] + 0.5 * fleet.length[i]
+    for c in range(roads.conflict_start[route], roads.conflict_start[route + 1]):
+        room = roads.conflict_in[c] - front
+        if room < 0.0 or room > 50.0 or state.speed[i] ** 2 > 2.0 * 6.0 * max(room, 0.1):
+            continue
+        for j in range(len(state.active)):
+            if j != i and state.active[j] == 1 and _must_wait(roads, fleet, state, i, c, j):
+                return _hold(fleet, state, i, _before(roads, fleet, state, i, c))
+    return np.inf
+
+
+@nb.njit(cache=True)
+def _before(roads: Roads, fleet: Fleet, state: _State, i: int, c: int) -> float:
+    """Where to wait for conflict c: at the end of the lane before the junction while still on it."""
+    route = state.route[i]
+    front = state.at[i] + 0.5 * fleet.length[i]
+    best = roads.conflict_in[c] - 1.0
+    for k in range(roads.route_lane.shape[1]):
+        lane = roads.route_lane[route, k]
+        if lane < 0:
+            break
+        end = roads.offset[route, lane] + roads.length[lane]
+        if end > front and end < best and best - end < 9.0:
+            return end
+    return best
+
+
+@nb.njit(cache=True)
+def _acceleration(
+    roads: Roads, fleet: Fleet, state: _State, i: int, walkers: IntArray, noise: float, step: int
+) -> float:
+    """All that acts on driver i, in m/s^2."""
+    if fleet.event_kind[i] == 1 and fleet.event_from[i] <= step < fleet.event_to[i]:
+        return -fleet.event_size[i]
+    route, speed = state.route[i], state.speed[i]
+    free = free_acceleration(speed, _wish(roads, fleet, state, i), fleet.accelerate[i], fleet.brake[i]) + noise
+    leader, gap, _, _ = _around(roads, fleet, state, i, route, state.at[i])
+    total = free
+    if leader >= 0 and gap < _SIGHT_M:
+        total = free + follow_acceleration(fleet, i, speed, gap, speed - state.speed[leader])
+    if state.red[i] < np.inf:
+        total = min(total, free + _hold(fleet, state, i, state.red[i]))
+    if roads.dead_end[route] == 1 and roads.route_length[route] - state.at[i] < _SIGHT_M:
+        total = min(total, free + _hold(fleet, state, i, roads.route_length[route] - 3.0))
+    way = _give_way(roads, fleet, state, i)
+    if way < np.inf:
+        total = min(total, free + way)
+    front = state.at[i] + 0.5 * fleet.length[i]
+    for c in range(roads.crossing_start[route], roads.crossing_start[route + 1]):
+        line = roads.crossing_at[c] - 3.0
+        room = line - front
+        is_close = 0.0 < room < 45.0 and speed**2 < 2.0 * 7.0 * max(room, 0.1)
+        if is_close and walkers[roads.crossing[c], step] == 1:
+            total = min(total, free + _hold(fleet, state, i, line))
+    return max(min(total, fleet.accelerate[i] + 0.5), -_HARDEST)
+
+
+@nb.njit(cache=True)
+def _change_pays(roads: Roads, fleet: Fleet, state: _State, i: int, side: tuple[int, float, float], now: float) -> bool:
+    """MOBIL: whether the change is safe for the car behind and brings more than it costs the others.
+
+    `side` is the route beside, S on it, and the urge to change in m/s^2 (a lane that ends).
+    """
+    route, at, urge = side
+    leader, ahead, follower, behind = _around(roads, fleet, state, i, route, at)
+    if ahead < 1.0 or behind < 1.0:
+        return False
+    wish = _wish(roads, fleet, state, i)
+    then = free_acceleration(state.speed[i], wish, fleet.accelerate[i], fleet.brake[i])
+    if leader >= 0 and ahead < _SIGHT_M:
+        then += follow_acceleration(fleet, i, state.speed[i], ahead, state.speed[i] - state.speed[leader])
+    cost = 0.0
+    if follower >= 0 and behind < _SIGHT_M:
+        closing = state.speed[follower] - state.speed[i]
+        cost = -follow_acceleration(fleet, follower, state.speed[follower], behind, closing)
+        if cost > _SAFE + 0.5 * min(urge, 4.0):
+            return False
+    return then > -_SAFE - 0.5 * urge and then - now - fleet.courtesy[i] * cost > _GAIN - urge
+
+
+@nb.njit(cache=True)
+def _change_lanes(roads: Roads, fleet: Fleet, state: _State, i: int, now: float, step: int) -> None:
+    """Start a lane change of driver i if one is possible and pays, or an event asks for it."""
+    route, lane = state.route[i], state.lane[i]
+    is_forced = fleet.event_kind[i] == 2 and step >= fleet.event_from[i] and step < fleet.event_to[i]
+    if state.other_lane[i] >= 0 or (state.rest[i] > step and not is_forced) or state.speed[i] < 1.5:
+        return
+    has_junction = roads.signal[lane] >= 0 or roads.conflict_start[route] < roads.conflict_start[route + 1]
+    if has_junction and roads.length[lane] - state.along[i] < 0.9 * state.speed[i]:
+        return
+    for to_left in (True, False):
+        target = roads.left_lane[lane] if to_left else roads.right_lane[lane]
+        beside = roads.left_route[route] if to_left else roads.right_route[route]
+        if target < 0 or beside < 0 or roads.offset[beside, target] < 0.0:
+            continue
+        along = state.along[i] * roads.length[target] / roads.length[lane]
+        at = roads.offset[beside, target] + along
+        urge = 0.0 if to_left else 0.1
+        if roads.dead_end[route] == 1:
+            urge = 1.0 + 120.0 / max(roads.route_length[route] - state.at[i], 12.0)
+        _, ahead, _, behind = _around(roads, fleet, state, i, beside, at)
+        if (is_forced and ahead > 3.0 and behind > 2.0) or _change_pays(
+            roads, fleet, state, i, (beside, at, urge), now
+        ):
+            width = 0.5 * (roads.width[lane] + roads.width[target])
+            state.route[i], state.at[i] = beside, at
+            state.other_lane[i], state.other_along[i] = lane, state.along[i]
+            state.lane[i], state.along[i] = target, along
+            state.change_from[i] = -width if to_left else width
+            state.change_start[i] = step
+            state.change_steps[i] = 20 if is_forced else 30 + (i * 7) % 25
+            state.rest[i] = step + 80 + (i * 13) % 60
+            return
+
+
+@nb.njit(cache=True)
+def _enter(roads: Roads, fleet: Fleet, state: _State, i: int) -> None:
+    """Let driver i come in if there is room where it starts."""
+    route = fleet.route[i]
+    leader, gap, _, behind = _around(roads, fleet, state, i, route, fleet.start[i])
+    speed = fleet.speed[i]
+    if leader >= 0:
+        speed = min(speed, state.speed[leader] + 0.25 * max(gap - 4.0, 0.0))
+        if gap < fleet.gap[i] + 0.6 * speed * fleet.headway[i]:
+            return
+    if behind < 4.0:
+        return
+    state.active[i] = 1
+    state.route[i], state.at[i], state.speed[i] = route, fleet.start[i], speed
+    k = _lane_of(roads, route, fleet.start[i])
+    state.lane[i] = roads.route_lane[route, k]
+    state.along[i] = fleet.start[i] - roads.offset[route, state.lane[i]]
+
+
+@nb.njit(cache=True)
+def _move(roads: Roads, state: _State, i: int, acceleration: float, dt: float, step: int) -> None:
+    """Advance driver i by one step with constant acceleration, never backwards."""
+    speed = state.speed[i] + acceleration * dt
+    if speed < 0.0:
+        advance = state.speed[i] ** 2 / (2.0 * max(-acceleration, 1e-6))
+        speed = 0.0
+    else:
+        advance = 0.5 * (state.speed[i] + speed) * dt
+    state.speed[i] = speed
+    state.at[i] += advance
+    state.waited[i] = state.waited[i] + dt if speed < 0.4 else 0.0
+    k = _lane_of(roads, state.route[i], state.at[i])
+    if k < 0:
+        state.active[i] = 2
+        return
+    state.lane[i] = roads.route_lane[state.route[i], k]
+    state.along[i] = state.at[i] - roads.offset[state.route[i], state.lane[i]]
+    if state.other_lane[i] >= 0:
+        state.other_along[i] += advance
+        share = (step - state.change_start[i]) / state.change_steps[i]
+        if share > 0.75 or state.other_along[i] > roads.length[state.other_lane[i]]:
+            state.other_lane[i] = -1
+
+
+@nb.njit(cache=True)
+def _beside_lane(state: _State, i: int, step: int) -> float:
+    """Metres to the left of the lane while a change is under way: a quintic with smooth ends."""
+    if state.change_steps[i] == 0:
+        return 0.0
+    share = (step - state.change_start[i]) / state.change_steps[i]
+    if share >= 1.0:
+        return 0.0
+    return state.change_from[i] * (1.0 - share**3 * (10.0 - 15.0 * share + 6.0 * share**2))
+
+
+@nb.njit(cache=True)
+def simulate(roads: Roads, fleet: Fleet, signals: IntArray, walkers: IntArray, noise: FloatArray, dt: float) -> Motion:
+    """Run the traffic of one scene.
 
     Parameters
     ----------
-    scene : Scene
-        Up to the present.
-    horizon : int >= 1, default 40
+    roads : Roads
+    fleet : Fleet
+        Drivers wait outside from their first step on until there is room for them.
+    signals : int array [G, T]
+        State of each signal group at each step, as in `SIGNAL_STATES`.
+    walkers : int array [crossings, T]
+        1 while a crossing has to be kept free.
+    noise : array [T, A]
+        Added to the accelerations, in m/s^2.
+    dt : float
+        Seconds a step.
 
     Returns
     -------
-    Prediction
-
-    Examples
-    --------
-    >>> from gnnlib.heads.scene.problem import Scene
-    >>> constant_velocity(Scene("one", ("a",), [[[0.0, 0], [1, 0]]]), horizon=2).xy.tolist()
-    [[[[2.0, 0.0], [3.0, 0.0]]]]
+    Motion
+        Arrays [T, A].
     """
-    if isinstance(horizon, bool) or not isinstance(horizon, int) or horizon < 1:
-        raise InputError(f"`horizon` must be an integer >= 1, found {horizon!r}")
-    last = scene.num_steps - 1
-    rows = scene.present_at(last)
-    past = scene.xy[rows, max(0, last - 5) :]
-    moves = np.diff(past, axis=1)
-    known = np.isfinite(moves[..., :1])
-    velocity = np.where(known, moves, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-    steps = np.arange(1, horizon + 1)[:, None]
-    xy = scene.xy[rows, last][:, None, None] + steps * velocity[:, None, None]
-    spread = np.broadcast_to(0.2 + 0.05 * steps[:, 0], xy.shape[:3])
-    return Prediction(
-        tuple(scene.agents[row] for row in rows),
-        xy,
-        np.ones((len(rows), 1)),
-        spread,
-        at_step=last,
-        dt=scene.dt,
-        method="constant velocity",
+    steps, count = noise.shape
+    motion = Motion(
+        np.full((steps, count), -1), np.zeros((steps, count)), np.zeros((steps, count)), np.zeros((steps, count))
     )
+    state = _State(
+        np.zeros(count, np.int64),
+        fleet.route.copy(),
+        np.zeros(count),
+        np.zeros(count),
+        np.full(count, -1),
+        np.zeros(count),
+        np.full(count, -1),
+        np.zeros(count),
+        np.zeros(count),
+        np.zeros(count, np.int64),
+        np.zeros(count, np.int64),
+        np.zeros(count, np.int64),
+        np.zeros(count),
+        np.full(count, np.inf),
+    )
+    pull = np.zeros(count)
+    for step in range(steps):
+        for i in range(count):
+            if state.active[i] == 0 and fleet.first_step[i] <= step:
+                _enter(roads, fleet, state, i)
+        _see_signals(roads, fleet, state, signals, step)
+        for i in range(count):
+            if state.active[i] == 1:
+                pull[i] = _acceleration(roads, fleet, state, i, walkers, noise[step, i], step)
+                motion.lane[step, i], motion.along[step, i] = state.lane[i], state.along[i]
+                motion.left[step, i], motion.speed[step, i] = _beside_lane(state, i, step), state.speed[i]
+        for i in range(count):
+            if state.active[i] == 1:
+                _change_lanes(roads, fleet, state, i, pull[i], step)
+                _move(roads, state, i, pull[i], dt, step)
+    return motion
