@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from gnnlib.encoder import Embedding
     from gnnlib.graphs.schema import GraphLike
 
-__all__ = ["Trajectories", "TrajectoryHead", "bernstein_basis", "displacements"]
+__all__ = [
+    "Trajectories",
+    "TrajectoryHead",
+    "bernstein_basis",
+    "displacements",
+    "incoming_edges",
+    "trajectory_losses",
+    "trajectory_metrics",
+]
 
 _HEADS = 4
 _SCALE_TERMS = 3
@@ -233,48 +241,59 @@ class TrajectoryHead(Head):
         return torch.cat([first, told], dim=1), F.pad(incoming >= 0, (1, 0), value=True)
 
     def losses(self, output: Output, graph: GraphLike) -> dict[str, Tensor]:
-        """Return the named losses against ``graph.truth``, weighted by ``graph.weight``.
-
-        Parameters
-        ----------
-        output : Trajectories
-        graph : SceneGraph
-            With `truth`; agents whose future is unknown throughout do not count.
-
-        Returns
-        -------
-        dict
-            "mode" (Laplace likelihood of the mode nearest to the truth, per step), "distance" (its mean and final
-            distance), "choice" (cross-entropy of the modes' probabilities against a softmin of their distances),
-            "single" (likelihood and distance of the best guess).
-        """
-        trajectories, truth, weight = _with_truth(output, graph)
-        average, final = displacements(trajectories.path, truth)
-        miss = 0.5 * (average + final)
-        likelihood = _laplace(trajectories, truth)
-        best = miss[:, : self.modes].detach().argmin(dim=1, keepdim=True)
-        target = torch.softmax(-miss[:, : self.modes].detach() / _SOFTNESS_M, dim=1)
-        choice = -(target * torch.log_softmax(trajectories.logit, dim=1)).sum(1)
-        return {
-            "mode": (likelihood.gather(1, best).squeeze(1) * weight).sum(),
-            "distance": (miss.gather(1, best).squeeze(1) * weight).sum(),
-            "choice": (choice * weight).sum(),
-            "single": ((0.5 * likelihood[:, -1] + miss[:, -1]) * weight).sum(),
-        }
+        """Return the named losses of `trajectory_losses`."""
+        return trajectory_losses(output, graph)
 
     def metrics(self, output: Output, graph: GraphLike) -> dict[str, float]:
-        """Return "min_ade", "min_fde" (best of the K modes), "miss_rate" (2 m) and "fde" (of the best guess)."""
-        trajectories, truth, weight = _with_truth(output, graph)
-        average, final = displacements(trajectories.path, truth)
-        modes = slice(0, self.modes)
-        nearest = final[:, modes].amin(1)
-        values = {
-            "min_ade": average[:, modes].amin(1),
-            "min_fde": nearest,
-            "miss_rate": (nearest > 2.0).to(weight.dtype),
-            "fde": final[:, -1],
-        }
-        return {name: float((value.detach() * weight).sum()) for name, value in values.items()}
+        """Return the values of `trajectory_metrics`."""
+        return trajectory_metrics(output, graph)
+
+
+def trajectory_losses(output: Output, graph: GraphLike) -> dict[str, Tensor]:
+    """Compare trajectories with ``graph.truth``, agents weighted by ``graph.weight``.
+
+    Parameters
+    ----------
+    output : Trajectories
+    graph : SceneGraph
+        With `truth`; agents whose future is unknown throughout do not count.
+
+    Returns
+    -------
+    dict
+        "mode" (Laplace likelihood of the mode nearest to the truth, per step), "distance" (its mean and final
+        distance), "choice" (cross-entropy of the modes' probabilities against a softmin of their distances), "single"
+        (likelihood and distance of the best guess).
+    """
+    trajectories, truth, weight = _with_truth(output, graph)
+    modes = trajectories.logit.shape[1]
+    average, final = displacements(trajectories.path, truth)
+    miss = 0.5 * (average + final)
+    likelihood = _laplace(trajectories, truth)
+    best = miss[:, :modes].detach().argmin(dim=1, keepdim=True)
+    target = torch.softmax(-miss[:, :modes].detach() / _SOFTNESS_M, dim=1)
+    choice = -(target * torch.log_softmax(trajectories.logit, dim=1)).sum(1)
+    return {
+        "mode": (likelihood.gather(1, best).squeeze(1) * weight).sum(),
+        "distance": (miss.gather(1, best).squeeze(1) * weight).sum(),
+        "choice": (choice * weight).sum(),
+        "single": ((0.5 * likelihood[:, -1] + miss[:, -1]) * weight).sum(),
+    }
+
+
+def trajectory_metrics(output: Output, graph: GraphLike) -> dict[str, float]:
+    """Return "min_ade", "min_fde" (best of the K modes), "miss_rate" (2 m) and "fde" (of the best guess)."""
+    trajectories, truth, weight = _with_truth(output, graph)
+    modes = trajectories.logit.shape[1]
+    average, final = displacements(trajectories.path.detach(), truth)
+    nearest = final[:, :modes].amin(1)
+    values = {
+        "min_ade": average[:, :modes].amin(1),
+        "min_fde": nearest,
+        "miss_rate": (nearest > 2.0).to(weight.dtype),
+        "fde": final[:, -1],
+    }
+    return {name: float((value * weight).sum()) for name, value in values.items()}
 
 
 def _agents_of(graph: GraphLike, node: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -285,10 +304,10 @@ def _agents_of(graph: GraphLike, node: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     kinds = getattr(graph, "node_type", None)
     everyone = torch.arange(node.shape[0], device=node.device)
     agents = everyone if kinds is None else everyone[kinds == 0]
-    return agents, _incoming(graph.edge_index[1], node.shape[0])[agents], node.new_zeros(agents.shape[0], 2)
+    return agents, incoming_edges(graph.edge_index[1], node.shape[0])[agents], node.new_zeros(agents.shape[0], 2)
 
 
-def _incoming(receiver: Tensor, num_nodes: int) -> Tensor:
+def incoming_edges(receiver: Tensor, num_nodes: int) -> Tensor:
     """Table [N, S] of the edges that each node receives, padded with -1."""
     order = torch.argsort(receiver, stable=True)
     degree = torch.bincount(receiver, minlength=num_nodes)
