@@ -149,19 +149,16 @@ def _choose(table: AtomTable, residue: int, rows: range, notes: _Notes) -> tuple
         part[rows.start : rows.stop].tolist() for part in (table.atom_code, table.altloc, table.occupancy)
     )
     names = [table.names[residue]] * len(rows) if table.atom_names is None else table.atom_names[rows.start : rows.stop]
-    choices: dict[tuple[str, int], float] = {}
-    has_ca = {(name, alt) for name, alt, code in zip(names, altlocs, codes, strict=True) if code == _CA}
-    for name, alt, code, weight in zip(names, altlocs, codes, occupancy, strict=True):
-        key = (name, alt)
-        if key not in choices or (code == _CA):  # what the CA atom says counts, else the first atom
-            choices.setdefault(key, weight)
-            if code == _CA and key in has_ca:
-                choices[key] = max(weight, 0.0)
-                has_ca.discard(key)
-    with_ca = {name for name, code in zip(names, codes, strict=True) if code == _CA}
-    name = max((key for key in choices if key[0] in with_ca), key=lambda key: choices[key])[0]
-    letters = {alt: weight for (owner, alt), weight in choices.items() if owner == name and alt}
-    best = max(letters, key=lambda alt: letters[alt]) if letters else 0
+    by_name: dict[str, float] = {}
+    for name, code, weight in zip(names, codes, occupancy, strict=True):
+        if code == _CA:
+            by_name[name] = max(weight, by_name.get(name, weight))
+    name = max(by_name, key=lambda key: by_name[key])  # the first of equals
+    by_altloc: dict[int, float] = {}
+    for owner, alt, code, weight in zip(names, altlocs, codes, occupancy, strict=True):
+        if alt and owner == name and (alt not in by_altloc or code == _CA):
+            by_altloc[alt] = weight  # of its CA atom, else of its first
+    best = max(by_altloc, key=lambda key: by_altloc[key]) if by_altloc else 0
     chosen: dict[int, int] = {}
     ranks: dict[int, tuple[int, float]] = {}
     doubled = False
@@ -173,38 +170,34 @@ def _choose(table: AtomTable, residue: int, rows: range, notes: _Notes) -> tuple
         doubled |= code in ranks and rank == ranks[code]
         if code not in ranks or rank > ranks[code]:
             chosen[code], ranks[code] = rows.start + offset, rank
-    _note_choice(table, residue, choices, (name, best), notes)
+    _note_choice(table, residue, by_name, by_altloc, notes)
     if doubled:
         notes.repaired.append(_note(table, residue, "an atom stands twice; the first was taken", name))
     return name, chosen
 
 
 def _note_choice(
-    table: AtomTable,
-    residue: int,
-    choices: dict[tuple[str, int], float],
-    taken: tuple[str, int],
-    notes: _Notes,
+    table: AtomTable, residue: int, by_name: dict[str, float], by_altloc: dict[int, float], notes: _Notes
 ) -> None:
-    names = list(dict.fromkeys(name for name, _ in choices))
-    if len(names) > 1:
-        best = {name: max(weight for (owner, _), weight in choices.items() if owner == name) for name in names}
-        shown = ", ".join(f"{name} {best[name]:.2f}" for name in names)
-        notes.altlocs.append(_note(table, residue, f"residue names {shown}; took {taken[0]}", taken[0]))
+    """Write down the choice of the heaviest name and of the heaviest alternative of that name."""
+    taken = max(by_name, key=lambda key: by_name[key])
+    if len(by_name) > 1:
+        shown = ", ".join(f"{name} {weight:.2f}" for name, weight in by_name.items())
+        notes.altlocs.append(_note(table, residue, f"residue names {shown}; took {taken}", taken))
         notes.dropped.extend(
-            _note(table, residue, f"another residue in the place of {taken[0]}, of lower or equal occupancy", name)
-            for name in names
-            if name != taken[0]
+            _note(table, residue, f"it stands in one place with {taken}, of no lower occupancy", name)
+            for name in by_name
+            if name != taken
         )
-        return
-    letters = [(chr(alt), weight) for (_, alt), weight in choices.items() if alt]
-    if letters:
-        shown = ", ".join(f"{letter} {weight:.2f}" for letter, weight in letters)
-        notes.altlocs.append(_note(table, residue, f"positions {shown}; took {chr(taken[1])}", taken[0]))
+    elif by_altloc:
+        letters = {chr(alt): weight for alt, weight in by_altloc.items()}
+        shown = ", ".join(f"{letter} {weight:.2f}" for letter, weight in letters.items())
+        best = max(letters, key=lambda key: letters[key])
+        notes.altlocs.append(_note(table, residue, f"positions {shown}; took {best}", taken))
 
 
 def _kept(table: AtomTable, slots: IntArray, has: BoolArray, names: list[str], notes: _Notes) -> IntArray:
-    """Indices of the residues of the protein."""
+    """Return the indices of the residues of the protein."""
     has_ca = has[:, _CA]
     backbone = has_ca & has[:, _N] & has[:, _C]
     keep = np.where(table.is_hetero, backbone, has_ca)
@@ -251,19 +244,21 @@ def _is_bonded(table: AtomTable, slots: IntArray, residue: int) -> bool:
 
 def _without_copies(table: AtomTable, slots: IntArray, kept: IntArray, notes: _Notes) -> IntArray:
     """Drop residues that repeat an earlier one of the same identity in the same place, or as a later altloc."""
-    seen: dict[tuple[str, int, str], int] = {}
-    copies = set()
-    for residue in kept.tolist():
-        identity = (table.chains[residue], table.numbers[residue], table.insertion_codes[residue])
-        first = seen.setdefault(identity, residue)
-        if first == residue:
-            continue
+    chosen = kept.tolist()
+    identities = [(table.chains[i], table.numbers[i], table.insertion_codes[i]) for i in chosen]
+    if len(set(identities)) == len(identities):
+        return kept
+    first_of: dict[tuple[str, int, str], int] = {}
+    left = []
+    for residue, identity in zip(chosen, identities, strict=True):
+        first = first_of.setdefault(identity, residue)
         rows = slots[[first, residue], _CA]
         is_same_place = float(np.abs(np.diff(table.xyz[rows], axis=0)).max()) < _SAME_PLACE_ANGSTROM
-        if is_same_place or table.altloc[rows].all():
-            copies.add(residue)
+        if first != residue and (is_same_place or table.altloc[rows].all()):
             notes.dropped.append(_note(table, residue, f"it repeats the residue of line {table.lines[first]}"))
-    return np.array([residue for residue in kept.tolist() if residue not in copies]) if copies else kept
+        else:
+            left.append(residue)
+    return np.array(left)
 
 
 def _fill_terminal_oxygens(coords: FloatArray) -> None:

@@ -97,11 +97,14 @@ _NEXT = np.array(
     dtype=np.uint8,
 )
 _IS_NUMBER = np.array([0, 0, 1, 0, 1, 1, 1, 0], dtype=np.bool_)
-_IS_EMPTY = np.array([1, 0, 0, 0, 0, 0, 0, 0], dtype=np.bool_)
+_IN_DECIMALS = 5
 _POWERS = 10.0 ** np.arange(32)
+# A digit moves the mantissa one place to the left and adds itself; any other byte leaves it as it is.
+_SHIFT, _VALUE = np.ones(256), np.zeros(256)
+_SHIFT[48:58], _VALUE[48:58] = 10.0, np.arange(10.0)
 
 
-def decimals(block: Bytes2D) -> tuple[FloatArray, BoolArray, BoolArray]:
+def decimals(block: Bytes2D) -> tuple[FloatArray, BoolArray]:
     """Read decimal numbers without exponent, one a row, blanks allowed on both sides.
 
     Up to 15 digits the result is the float nearest to the decimal, as `float` gives it.
@@ -114,28 +117,28 @@ def decimals(block: Bytes2D) -> tuple[FloatArray, BoolArray, BoolArray]:
     Returns
     -------
     values : float array [n]
-    is_number, is_empty : bool arrays [n]
-        Where neither holds, the text is something else and the value has no meaning.
+        Without meaning where the text is no number.
+    is_number : bool array [n]
 
     Examples
     --------
-    >>> text = np.frombuffer(b"  1.5 -20.0625.     x", dtype=np.uint8)
-    >>> decimals(text[:20].reshape(4, 5))[0].tolist()
-    [1.5, -20.06, 25.0, 0.0]
+    >>> text = np.frombuffer(b"  1.5-20.0625.     x", dtype=np.uint8)
+    >>> decimals(text.reshape(4, 5))[0].tolist()
+    [1.5, -20.0, 625.0, 0.0]
     """
     count, width = block.shape
     columns = np.ascontiguousarray(block.T)
-    kinds = _KIND[columns]
+    kinds, shifts, digits = _KIND[columns], _SHIFT[columns], _VALUE[columns]
     state = np.zeros(count, dtype=np.uint8)
     mantissa = np.zeros(count)
     places = np.zeros(count, dtype=np.intp)
     for column in range(width):
-        kind = kinds[column]
-        state = _NEXT[state, kind]
-        is_digit = kind == _DIGIT
-        np.multiply(mantissa, 10.0, out=mantissa, where=is_digit)
-        np.add(mantissa, columns[column] - 48.0, out=mantissa, where=is_digit)
-        places += is_digit & (state == 5)
+        state *= 5
+        state += kinds[column]
+        state = _NEXT.take(state)
+        mantissa *= shifts[column]
+        mantissa += digits[column]
+        places += state == _IN_DECIMALS
     values = mantissa / _POWERS[places]
     np.negative(values, out=values, where=(columns == ord("-")).any(axis=0))
-    return values, _IS_NUMBER[state], _IS_EMPTY[state]
+    return values, _IS_NUMBER[state]

@@ -69,7 +69,7 @@ def _unpacked(residue: Any) -> list[tuple[str, Any]]:
     """Residue names and atoms of all alternatives, in the order of the file."""
     variants = residue.disordered_get_list() if residue.is_disordered() == 2 else [residue]
     pairs = [(variant.get_resname(), atom) for variant in variants for atom in variant.get_unpacked_list()]
-    return sorted(pairs, key=lambda pair: pair[1].get_serial_number() or 0)
+    return sorted(pairs, key=lambda pair: int(pair[1].get_serial_number() or 0))
 
 
 def _table(model: Any, num_models: int) -> AtomTable:

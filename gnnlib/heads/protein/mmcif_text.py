@@ -55,46 +55,51 @@ class _Loop:
     columns: dict[str, Bytes2D]
     lines: IntArray
 
-    def words(self, name: str, rows: IntArray | slice, default: bytes = b"") -> list[str]:
+    def words(self, name: str, rows: IntArray, default: str = "") -> list[str]:
         """Texts of a column, ``""`` for ``?`` and ``.``; `default` when there is no such column."""
         if name not in self.columns:
-            count = len(self.lines[rows])
-            return [default.decode()] * count
-        block = np.ascontiguousarray(self.columns[name][rows])
-        known: dict[bytes, str] = {}
-        texts = []
-        for word in block.view(f"S{block.shape[1]}").ravel().tolist():
-            if word not in known:
-                text = word.strip()
-                known[word] = "" if text in _MISSING else _unquoted(text).decode("utf-8", "replace")
-            texts.append(known[word])
-        return texts
+            return [default] * len(rows)
+        block = self.columns[name][rows]
+        words = block.view(f"S{block.shape[1]}").ravel().tolist()
+        known = {word: _text(word) for word in set(words)}
+        return list(map(known.__getitem__, words))
+
+    def keys(self, name: str) -> list[np.ndarray[Any, np.dtype[np.uint64]]]:
+        """Every eight bytes of a column as one number; a column that is missing holds the same everywhere."""
+        if name not in self.columns:
+            return []
+        block = self.columns[name]
+        count, width = block.shape
+        numbers = []
+        for first in range(0, width, 8):
+            padded = np.full((count, 8), ord(" "), dtype=np.uint8)
+            for column in range(first, min(first + 8, width)):  # column by column: rows are a handful of bytes
+                padded[:, column - first] = block[:, column]
+            numbers.append(padded.view("<u8").ravel())
+        return numbers
 
     def changes(self, name: str) -> BoolArray:
         """Where a row differs from the one before; the first always does."""
-        count = len(self.lines)
-        is_new = np.zeros(count, dtype=np.bool_)
+        is_new = np.zeros(len(self.lines), dtype=np.bool_)
         is_new[0] = True
-        if name in self.columns:
-            block = self.columns[name]
-            for first in range(0, block.shape[1], 8):
-                key = _key(block[:, first : first + 8])
-                is_new[1:] |= key[1:] != key[:-1]
+        for key in self.keys(name):
+            is_new[1:] |= key[1:] != key[:-1]
         return is_new
 
-    def equals(self, name: str, word: bytes) -> BoolArray:
-        """Where a column holds `word`."""
-        block = self.columns[name]
-        if block.shape[1] <= 8:
-            return _key(block) == _key(np.frombuffer(word.ljust(8), dtype=np.uint8).reshape(1, 8))[0]
-        return np.ascontiguousarray(block).view(f"S{block.shape[1]}").ravel() == word.ljust(block.shape[1])
+    def codes(self, name: str, codes: dict[str, int]) -> IntArray:
+        """Look up the words of a column: their code, -1 for those that have none."""
+        found = np.full(len(self.lines), -1, dtype=np.int64)
+        first, *rest = self.keys(name)
+        for word, code in codes.items():
+            found[first == int.from_bytes(word.encode().ljust(8), "little")] = code
+        for key in rest:
+            found[key != int.from_bytes(b" " * 8, "little")] = -1
+        return found
 
 
-def _key(block: Bytes2D) -> np.ndarray[Any, np.dtype[np.uint64]]:
-    """Up to eight bytes a row as one number."""
-    padded = np.full((len(block), 8), ord(" "), dtype=np.uint8)
-    padded[:, : block.shape[1]] = block
-    return padded.view("<u8").ravel()
+def _text(word: bytes) -> str:
+    text = word.strip()
+    return "" if text in _MISSING else _unquoted(text).decode("utf-8", "replace")
 
 
 def _unquoted(word: bytes) -> bytes:
@@ -123,7 +128,7 @@ def parse_mmcif(data: bytes, path: PathLike, model: int) -> AtomTable:
     """
     loop = _read_loop(data, path)
     heads = np.flatnonzero(loop.changes("model"))
-    numbers = loop.words("model", heads, b"1")
+    numbers = loop.words("model", heads, "1")
     models = list(dict.fromkeys(numbers))
     if not 1 <= model <= len(models):
         raise InputError(f"{path}: `model` must be 1 .. {len(models)}, the models in the file; found {model}")
@@ -143,20 +148,17 @@ def _table(loop: _Loop, path: PathLike, num_models: int) -> AtomTable:
     is_new = loop.changes("number") | loop.changes("chain") | loop.changes("insertion")
     heads = np.flatnonzero(is_new)
     residue = np.cumsum(is_new) - 1
-    code = np.full(len(loop.lines), -1, dtype=np.int64)
-    for name, number in ATOM_CODES.items():
-        code[loop.equals("atom", name.encode())] = number
+    code = loop.codes("atom", ATOM_CODES)
     kept = np.flatnonzero(code >= 0)
     altloc = _altlocs(loop, kept)
     is_renamed = bool((loop.changes("residue") & ~is_new).any())
-    is_hetero = loop.equals("group", b"HETATM")[heads] if "group" in loop.columns else np.zeros(len(heads), np.bool_)
     occupancy = _optional(loop, "occupancy", kept, 1.0) if altloc.any() else np.ones(len(kept))
     return AtomTable(
         names=loop.words("residue", heads),
         chains=loop.words("chain", heads),
         insertion_codes=loop.words("insertion", heads),
         numbers=_numbers(loop, heads, path),
-        is_hetero=is_hetero,
+        is_hetero=np.array(loop.words("group", heads)) == "HETATM",
         lines=loop.lines[heads],
         atom_residue=residue[kept],
         atom_code=code[kept],
@@ -180,10 +182,11 @@ def _altlocs(loop: _Loop, rows: IntArray) -> np.ndarray[Any, np.dtype[np.uint8]]
 
 
 def _numbers(loop: _Loop, rows: IntArray, path: PathLike) -> list[int]:
-    words = loop.words("number", rows)
+    block = loop.columns["number"][rows]
     try:
-        return list(map(int, words))
+        return list(map(int, block.view(f"S{block.shape[1]}").ravel().tolist()))
     except ValueError:
+        words = loop.words("number", rows)
         bad = next(i for i, word in enumerate(words) if not word.lstrip("+-").isdecimal())
         if words[bad] == "":  # programs other than the archive leave out the numbers of ligands and water
             return [int(word) if word else 0 for word in words]
@@ -194,27 +197,30 @@ def _numbers(loop: _Loop, rows: IntArray, path: PathLike) -> list[int]:
 
 
 def _coordinates(loop: _Loop, rows: IntArray, path: PathLike) -> FloatArray:
-    xyz = np.empty((len(rows), 3))
-    for axis, name in enumerate("xyz"):
-        block = loop.columns[name][rows]
-        xyz[:, axis], is_number, _ = decimals(block)
-        if not is_number.all():
-            bad = int(np.argmin(is_number))
-            place = np.array([rows[bad]])
-            residue = " ".join(loop.words(key, place)[0] for key in ("residue", "chain", "number"))
-            raise FileFormatError.at(
-                path,
-                int(loop.lines[rows[bad]]),
-                f"coordinate {name} of residue {residue} must be a finite number, "
-                f"found {block[bad].tobytes().decode('utf-8', 'replace').strip()!r}",
-            )
-    return xyz
+    width = max(loop.columns[axis].shape[1] for axis in "xyz")
+    block = np.full((len(rows), 3, width), ord(" "), dtype=np.uint8)
+    for place, axis in enumerate("xyz"):
+        column = loop.columns[axis]
+        block[:, place, : column.shape[1]] = column[rows]
+    digits = block.reshape(-1, width)
+    values, is_number = decimals(digits)
+    if not is_number.all():
+        bad = int(np.argmin(is_number))
+        row = rows[bad // 3 : bad // 3 + 1]
+        residue = " ".join(loop.words(key, row)[0] for key in ("residue", "chain", "number"))
+        raise FileFormatError.at(
+            path,
+            int(loop.lines[row[0]]),
+            f"coordinate {'xyz'[bad % 3]} of residue {residue} must be a finite number, "
+            f"found {digits[bad].tobytes().decode('utf-8', 'replace').strip()!r}",
+        )
+    return values.reshape(-1, 3)
 
 
 def _optional(loop: _Loop, name: str, rows: IntArray, default: float) -> FloatArray:
     if name not in loop.columns:
         return np.full(len(rows), default)
-    values, is_number, _ = decimals(loop.columns[name][rows])
+    values, is_number = decimals(loop.columns[name][rows])
     values[~is_number] = default
     return values
 
@@ -237,11 +243,13 @@ def _read_loop(data: bytes, path: PathLike) -> _Loop:
             line = data.count(b"\n", 0, place) + 1
             raise FileFormatError.at(path, line, f"the _atom_site category has no column {' or '.join(candidates)}")
     first_line = data.count(b"\n", 0, body) + 1
+    loop = _rectangle(data, body, len(names), chosen, first_line)
+    if loop is not None:
+        return loop
     end = _body_end(data, body)
     if end <= body:
         raise FileFormatError.at(path, first_line, "the _atom_site category holds no atom")
-    loop = _rectangle(data, body, end, len(names), chosen, first_line)
-    return loop or _split_words(data, (body, end), len(names), chosen, path)
+    return _split_words(data, (body, end), len(names), chosen, path)
 
 
 def _column_name(word: bytes) -> str:
@@ -274,44 +282,40 @@ def _one_row(data: bytes, place: int) -> tuple[bytes, list[str]]:
     return b" ".join(values) + b"\n", names
 
 
+_ENDS = (b"#", b"_", b"loop_", b"data_", b"LOOP_", b"DATA_")
+_ATOM, _HETATM = (int.from_bytes(word, "little") for word in (b"ATOM", b"HETA"))
+
+
 def _body_end(data: bytes, body: int) -> int:
     """Where the rows end: at a line with a comment, a name or a keyword, or at the end of the file."""
-    marks = (b"\n#", b"\n_", b"\nloop_", b"\ndata_", b"\nLOOP_", b"\nDATA_")
-    found = [data.find(mark, body - 1) for mark in marks]
+    found = [data.find(b"\n" + mark, body - 1) for mark in _ENDS]
     return min((place + 1 for place in found if place >= 0), default=len(data))
 
 
-def _rectangle(data: bytes, body: int, end: int, width: int, chosen: dict[str, int], first_line: int) -> _Loop | None:
+def _rectangle(data: bytes, body: int, width: int, chosen: dict[str, int], first_line: int) -> _Loop | None:
     """Cut rows of one length at the columns of blanks; None when the rows have another shape."""
-    step = data.find(b"\n", body, end) + 1 - body
-    if step <= 0 or (end - body) % step:
+    step = data.find(b"\n", body) + 1 - body
+    count = (len(data) - body) // step if step > 4 else 0
+    if count == 0:
         return None
-    block = np.frombuffer(data, dtype=np.uint8, count=end - body, offset=body).reshape(-1, step)
-    if not (block[:, -1] == ord("\n")).all():
+    block = np.frombuffer(data, dtype=np.uint8, count=count * step, offset=body).reshape(count, step)
+    group = np.ndarray((count,), dtype="<u4", buffer=data, offset=body, strides=(step,))
+    is_row = (group == _ATOM) | (group == _HETATM)
+    count = count if is_row.all() else int(np.argmin(is_row))
+    end = body + count * step
+    block = block[:count]
+    if not (block[:, -1] == ord("\n")).all() or not (end == len(data) or data.startswith(_ENDS, end)):
         return None
     filled = block > ord(" ")
     is_used = filled.any(axis=0)
     edges = np.flatnonzero(np.diff(np.concatenate(([False], is_used, [False])).astype(np.int8)))
     starts, ends = edges[::2], edges[1::2]
-    # every row has one word a column, no more: as many word starts as fields, and no field without a word
-    num_words = int(np.count_nonzero(filled[:, 1:] & ~filled[:, :-1])) + int(np.count_nonzero(filled[:, 0]))
-    if len(starts) != width or num_words != width * len(block):
+    # one word a field in every row: each field is filled at its left end, and there are no more words than fields
+    num_words = count + int(np.count_nonzero(filled[:, 1:] > filled[:, :-1]))
+    if len(starts) != width or num_words != width * count or not filled[:, starts].all():
         return None
-    columns = {}
-    for key, column in chosen.items():
-        first, last = starts[column], ends[column]
-        if not filled[:, first:last].any(axis=1).all():
-            return None
-        columns[key] = block[:, first:last]
-    return _Loop(columns, np.arange(first_line, first_line + len(block)))
-
-
-_WORD = re.compile(
-    rb"""(?:^;(?P<text>.*?)^;(?=\s|\Z))|(?P<comment>\#[^\n]*)|'(?P<single>.*?)'(?=\s|\Z)|"(?P<double>.*?)"(?=\s|\Z)"""
-    rb"""|(?P<plain>\S+)""",
-    re.MULTILINE | re.DOTALL,
-)
-_KEYWORDS = (b"loop_", b"data_", b"save_", b"stop_", b"global_")
+    columns = {key: block[:, starts[column] : ends[column]] for key, column in chosen.items()}
+    return _Loop(columns, np.arange(first_line, first_line + count))
 
 
 def _split_words(data: bytes, span: tuple[int, int], width: int, chosen: dict[str, int], path: PathLike) -> _Loop:
@@ -374,6 +378,6 @@ def _words(data: bytes, body: int, *, stop_at_names: bool = True) -> Iterator[tu
         word = match.group(kind)
         if kind == "comment":
             continue
-        if kind == "plain" and (stop_at_names and word.startswith(b"_") or word.lower().startswith(_KEYWORDS)):
+        if kind == "plain" and ((stop_at_names and word.startswith(b"_")) or word.lower().startswith(_KEYWORDS)):
             return
         yield word.strip() or b".", match.start()

@@ -26,11 +26,9 @@ _ATOM, _HETATM = (int(np.frombuffer(word, dtype="<u4")[0]) for word in (b"ATOM",
 
 def _name_codes() -> tuple[IntArray, IntArray]:
     """Atom names as four bytes in either alignment, sorted, and their codes."""
-    pairs = []
-    for name, code in ATOM_CODES.items():
-        for text in (f" {name:<3}", f"{name:<4}"):
-            pairs.append((int(np.frombuffer(text.encode(), dtype="<u4")[0]), code))
-    keys, codes = zip(*sorted(dict(pairs).items()), strict=True)
+    texts = {text: code for name, code in ATOM_CODES.items() for text in (f" {name:<3}", f"{name:<4}")}
+    pairs = sorted((int(np.frombuffer(text.encode(), dtype="<u4")[0]), code) for text, code in texts.items())
+    keys, codes = zip(*pairs, strict=True)
     return np.array(keys, dtype=np.uint32), np.array(codes, dtype=np.int64)
 
 
@@ -38,14 +36,14 @@ _NAME_KEYS, _NAME_CODES = _name_codes()
 
 
 def split_models(data: bytes) -> list[tuple[int, int]]:
-    """Return the byte ranges of the models of a PDB file.
+    r"""Return the byte ranges of the models of a PDB file.
 
     Atoms that follow the last ENDMDL form a model of their own.
 
     Examples
     --------
-    >>> split_models(b"MODEL 1\\nATOM\\nENDMDL\\nMODEL 2\\nATOM\\nENDMDL\\n")
-    [(0, 12), (19, 34)]
+    >>> split_models(b"MODEL 1\nATOM\nENDMDL\nMODEL 2\nATOM\nENDMDL\n")
+    [(0, 12), (19, 32)]
     """
     ends = _line_starts(data, b"ENDMDL") or _line_starts(data, b"MODEL ")[1:]
     ranges, first = [], 0
@@ -120,7 +118,7 @@ def _words(buffer: np.ndarray[Any, np.dtype[np.uint8]], places: IntArray) -> np.
 
 
 def _rows(buffer: np.ndarray[Any, np.dtype[np.uint8]], starts: IntArray, lengths: IntArray) -> Bytes2D:
-    """The first 80 bytes of every row [n, 80], blank where the line is shorter."""
+    """Return the first 80 bytes of every row [n, 80], blank where the line is shorter."""
     windows = np.ndarray((len(buffer) - _WIDTH + 1,), dtype=f"V{_WIDTH}", buffer=buffer, strides=(1,))
     rows: Bytes2D = windows[starts].view(np.uint8).reshape(-1, _WIDTH)
     short = np.flatnonzero(lengths < _WIDTH)
@@ -168,9 +166,9 @@ def _table(
         atom_residue=residue[kept],
         atom_code=_NAME_CODES[slot[kept]],
         xyz=_coordinates(atoms, lines[kept], path),
-        b_factor=_optional_column(atoms, 61, 66),
+        b_factor=_optional_column(atoms, 61, 66, np.nan),
         altloc=altloc,
-        occupancy=_optional_column(atoms, 55, 60, default=1.0) if altloc.any() else np.ones(len(atoms)),
+        occupancy=_optional_column(atoms, 55, 60, 1.0) if altloc.any() else np.ones(len(atoms)),
         atom_lines=lines[kept],
         atom_names=_texts(names[kept]) if is_renamed.any() else None,
         num_models=num_models,
@@ -179,13 +177,9 @@ def _table(
 
 def _texts(fields: np.ndarray[Any, Any]) -> list[str]:
     """Byte strings without their blanks as str."""
-    known: dict[bytes, str] = {}
-    texts = []
-    for field in fields.tolist():
-        if field not in known:
-            known[field] = field.decode("latin-1").strip()
-        texts.append(known[field])
-    return texts
+    words = fields.tolist()
+    known = {word: word.decode("latin-1").strip() for word in set(words)}
+    return list(map(known.__getitem__, words))
 
 
 def _chains(rows: Bytes2D, lengths: IntArray) -> list[str]:
@@ -227,7 +221,7 @@ def _coordinates(atoms: Bytes2D, lines: IntArray, path: PathLike) -> FloatArray:
     values, is_usual = _fixed_three_decimals(digits)
     if not is_usual.all():
         unusual = np.flatnonzero(~is_usual)
-        values[unusual], is_number, _ = decimals(digits[unusual])
+        values[unusual], is_number = decimals(digits[unusual])
         if not is_number.all():
             bad = int(unusual[np.argmin(is_number)])
             row = atoms[bad // 3]
@@ -265,8 +259,8 @@ def _fixed_three_decimals(digits: Bytes2D) -> tuple[FloatArray, BoolArray]:
     return number, is_usual
 
 
-def _optional_column(atoms: Bytes2D, first: int, last: int, default: float = np.nan) -> FloatArray:
+def _optional_column(atoms: Bytes2D, first: int, last: int, default: float) -> FloatArray:
     """Read a column that may be blank or hold other text: `default` there."""
-    values, is_number, _ = decimals(atoms[:, first - 1 : last])
+    values, is_number = decimals(atoms[:, first - 1 : last])
     values[~is_number] = default
     return values
