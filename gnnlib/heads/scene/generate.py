@@ -276,12 +276,12 @@ def _swerve(bulge: list[tuple[float, float]], count: int, length: float) -> Floa
 
 
 def _wander(motion: Motion, seeds: IntArray) -> FloatArray:
-    """How drivers keep their lane, metres to the left [T, A]: waves along the way driven, so nobody slides aside."""
-    way = np.cumsum(motion.speed * _DT, axis=0)
+    """How drivers keep their lane, metres to the left [T, A]: slow waves that stand still when the vehicle does."""
     phase = (seeds * 2.399963) % (2.0 * np.pi)  # the golden angle spreads them evenly
-    wave = 45.0 + 25.0 * np.sin(3.0 * phase)
-    bias = 0.18 * np.sin(7.0 * phase)
-    return np.asarray(bias + 0.14 * np.sin(2.0 * np.pi * way / wave + phase) + 0.06 * np.sin(0.41 * way + 2.0 * phase))
+    slow = np.cumsum(motion.speed * _DT / (28.0 + 5.0 * np.sin(3.0 * phase) + 7.0 * motion.speed), axis=0)
+    quick = np.cumsum(motion.speed * _DT / (16.0 + 3.2 * motion.speed), axis=0)
+    waves = 0.14 * np.sin(2.0 * np.pi * slow + phase) + 0.04 * np.sin(2.0 * np.pi * quick + 2.0 * phase)
+    return np.asarray(0.18 * np.sin(7.0 * phase) + waves)
 
 
 def _others(world: World, steps: int) -> list[tuple[FloatArray, FloatArray, FloatArray, FloatArray, IntArray]]:

@@ -116,7 +116,7 @@ def _speeds(plan: RoadPlan, total: FloatArray) -> FloatArray:
     for lane in plan.lanes:
         turn = np.diff(np.unwrap(headings(lane.centre)))
         curvature = np.abs(turn) / SPACING_M
-        smooth = np.convolve(curvature, np.ones(5) / 5.0, mode="same") if len(curvature) >= 5 else curvature
+        smooth = np.convolve(np.pad(curvature, 2, mode="edge"), np.ones(5) / 5.0, mode="valid")
         speed = np.minimum(np.sqrt(_LATERAL / np.maximum(smooth, 1e-6)), lane.limit)
         if lane.stops:
             speed[-3:] = 0.7

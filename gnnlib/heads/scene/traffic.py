@@ -98,7 +98,7 @@ def follow_acceleration(fleet: Fleet, i: int, speed: float, gap: float, closing:
     return -fleet.accelerate[i] * (wanted / max(gap, 0.1)) ** 2
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, inline="always")
 def _place(roads: Roads, route: int, lane: int, along: float) -> float:
     """Where a point of a lane lies on a route; minus infinity when it does not touch it."""
     if lane < 0:
@@ -224,8 +224,14 @@ def _give_way(roads: Roads, fleet: Fleet, state: _State, i: int) -> float:
         room = roads.conflict_in[c] - front
         if room < 0.0 or room > 50.0 or state.speed[i] ** 2 > 2.0 * 6.0 * max(room, 0.1):
             continue
+        lane = roads.conflict_lane[c]
         for j in range(len(state.active)):
-            if j != i and state.active[j] == 1 and _must_wait(roads, fleet, state, i, c, j):
+            base = roads.offset[state.route[j], lane]
+            if j == i or state.active[j] != 1 or base < 0.0:
+                continue
+            ahead = base - state.at[j]
+            is_near = ahead < 75.0 and ahead + roads.length[lane] > -12.0
+            if is_near and _must_wait(roads, fleet, state, i, c, j):
                 return _hold(fleet, state, i, _before(roads, fleet, state, i, c))
     return np.inf
 
