@@ -1,0 +1,183 @@
+"""Pieces of the imitation planner's data: its graph, what it sees of the route, and paths pushed aside."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from gnnlib.heads.scene.graph import SceneGraph, join_scene_graphs, scene_graph
+from gnnlib.heads.scene.graph_features import rotate
+from gnnlib.heads.scene.imitation_head import PlanGraph
+from gnnlib.heads.scene.losses import Surroundings
+from gnnlib.heads.scene.problem import wrap_angle
+from gnnlib.heads.scene.sim import StartShift, bent_past
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gnnlib.heads.scene.problem import Scene
+    from gnnlib.heads.scene.road import Route
+    from gnnlib.typing import FloatArray, IntArray
+
+__all__ = [
+    "FUTURE",
+    "NUM_ROUTE",
+    "ahead_of",
+    "as_tensor",
+    "into_frame",
+    "join_plan_graphs",
+    "perturbed_path",
+    "plan_graph",
+    "route_features",
+]
+
+FUTURE = 30
+"""Steps of a plan."""
+
+NUM_ROUTE = 28
+_ROUTE_M = np.array([-4.0, 0.0, 3.0, 6.0, 9.0, 12.0, 16.0, 20.0, 25.0, 30.0, 36.0, 43.0, 51.0, 60.0])
+_MAX_BEND = 0.3
+
+
+def as_tensor(values: Any) -> torch.Tensor:
+    """Return numbers as a tensor of float32."""
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+
+
+def into_frame(points: FloatArray, poses: FloatArray) -> FloatArray:
+    """Carry points [E, M, 2] into the frames given by poses [E, 3]."""
+    return rotate(points - poses[:, None, :2], -poses[:, 2])
+
+
+def ahead_of(route: Route, pose: FloatArray) -> FloatArray:
+    """Points of a route from 6 m behind a pose to 75 m ahead."""
+    place = float(route.project(pose[:2])[0])
+    return route.points(place + np.linspace(-6.0, 75.0, NUM_ROUTE + 1))
+
+
+def route_features(route: Route, pose: FloatArray) -> FloatArray:
+    """Return what the planner sees of a route [ROUTE_FEATURES].
+
+    Fourteen points from 4 m behind to 60 m ahead, each with place and direction in the vehicle's frame; then the
+    offset of the vehicle to the left of the route, and its heading relative to it.
+
+    Parameters
+    ----------
+    route : Route
+    pose : FloatArray [3]
+        Of the vehicle.
+    """
+    place, aside = (float(value) for value in route.project(pose[:2]))
+    along = place + _ROUTE_M
+    points = into_frame(route.points(along)[None], pose[None])[0]
+    turn = wrap_angle(route.heading(along) - pose[2])
+    slope = float(turn[1])
+    scale = 10.0 + np.abs(_ROUTE_M)
+    table = np.column_stack([points[:, 0] / scale, points[:, 1] / scale * 4.0, np.cos(turn), np.sin(turn) * 2.0])
+    return np.concatenate([table.ravel(), [np.clip(aside, -5.0, 5.0), slope]])
+
+
+def plan_graph(
+    scene: Scene, rows: IntArray, poses: FloatArray, speeds: FloatArray, routes: Sequence[Route]
+) -> PlanGraph:
+    """Build the graph of a scene at its last step for some of its vehicles.
+
+    Parameters
+    ----------
+    scene : Scene
+        Up to the present.
+    rows : IntArray [E]
+        Rows of the vehicles.
+    poses : FloatArray [E, 3]
+        Their poses.
+    speeds : FloatArray [E]
+        In m/s.
+    routes : sequence of Route
+        One each.
+    """
+    graph = scene_graph(scene, rows=rows.tolist())
+    base = {item.name: getattr(graph, item.name) for item in fields(SceneGraph)}
+    motion = graph.pose.numpy() if graph.pose is not None else poses
+    return PlanGraph(
+        **base,
+        origin=torch.from_numpy(np.ascontiguousarray(poses)),
+        speed=as_tensor(speeds),
+        turned=as_tensor(wrap_angle(poses[:, 2] - motion[:, 2])),
+        size=as_tensor(scene.size[rows]),
+        route=as_tensor(np.stack([route_features(route, pose) for route, pose in zip(routes, poses, strict=True)])),
+    )
+
+
+def perturbed_path(
+    xy: FloatArray, heading_rad: FloatArray, at_step: int, shift: StartShift, dt: float
+) -> tuple[FloatArray, FloatArray] | None:
+    """Move a recorded path sideways in the present; the past leads there, the future comes back within 3 s.
+
+    Parameters
+    ----------
+    xy : FloatArray [T, 2]
+    heading_rad : FloatArray [T]
+    at_step : int
+        The present.
+    shift : StartShift
+    dt : float
+
+    Returns
+    -------
+    tuple of FloatArray [T, 2] and [T], or None
+        None where the vehicle would have to turn more sharply than 0.3 rad a metre, or hardly moves.
+
+    Examples
+    --------
+    >>> path = np.stack([np.arange(60.0), np.zeros(60)], axis=-1)
+    >>> xy, _ = perturbed_path(path, np.zeros(60), 20, StartShift(0.8, 0.1), 0.1)
+    >>> xy[[10, 20, 50], 1].round(3).tolist()
+    [0.0, 0.8, 0.0]
+    """
+    steps = min(FUTURE, len(xy) - 1 - at_step)
+    rows = np.arange(at_step, at_step + steps + 1)
+    length = float(np.nan_to_num(np.linalg.norm(np.diff(xy[rows], axis=0), axis=1)).sum())
+    if length < 6.0:
+        return None
+    bent, turned = bent_past(xy, heading_rad, at_step, shift, dt)
+    u = np.linspace(0.0, 1.0, steps + 1)
+    slope = np.tan(shift.heading_rad) * length
+    # the quintic from (offset, slope, 0) to rest
+    c3, c4, c5 = -10 * shift.left_m - 6 * slope, 15 * shift.left_m + 8 * slope, -6 * shift.left_m - 3 * slope
+    offset = shift.left_m + slope * u + c3 * u**3 + c4 * u**4 + c5 * u**5
+    rise = (slope + 3 * c3 * u**2 + 4 * c4 * u**3 + 5 * c5 * u**4) / length
+    bend = np.abs(6 * c3 * u + 12 * c4 * u**2 + 20 * c5 * u**3) / length**2
+    if float(bend.max()) > _MAX_BEND:
+        return None
+    left = np.stack([-np.sin(heading_rad[rows]), np.cos(heading_rad[rows])], axis=-1)
+    bent[rows[1:]] = (xy[rows] + offset[:, None] * left)[1:]
+    turned[rows[1:]] = (heading_rad[rows] + np.arctan(rise))[1:]
+    return bent, turned
+
+
+def join_plan_graphs(graphs: Sequence[PlanGraph]) -> PlanGraph:
+    """Put graphs side by side into a batch."""
+    base = join_scene_graphs(graphs)
+    own: dict[str, Any] = {item.name: getattr(base, item.name) for item in fields(SceneGraph)}
+    for name in ("origin", "speed", "turned", "size", "route", "target", "imitate", "matter"):
+        values = [getattr(graph, name) for graph in graphs]
+        own[name] = None if values[0] is None else torch.cat(values)
+    arounds = [graph.around for graph in graphs if graph.around is not None]
+    if arounds:
+        own["around"] = _join_surroundings(arounds)
+    return PlanGraph(**own)
+
+
+def _join_surroundings(arounds: Sequence[Surroundings]) -> Surroundings:
+    """Join batches whose numbers of other agents differ."""
+    most = max(part.agent_size.shape[1] for part in arounds)
+    columns = []
+    for item in fields(Surroundings):
+        values = [getattr(part, item.name) for part in arounds]
+        if item.name.startswith("agent"):
+            values = [torch.cat([v, v.new_zeros(v.shape[0], most - v.shape[1], *v.shape[2:])], dim=1) for v in values]
+        columns.append(torch.cat(values))
+    return Surroundings(*columns)
