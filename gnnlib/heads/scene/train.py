@@ -18,7 +18,7 @@ import os
 import platform
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,10 +29,11 @@ from gnnlib.encoder import Card, Encoder, GraphModel, seeded_parameters, tune_cp
 from gnnlib.errors import InputError
 from gnnlib.heads.scene.batches import SceneBatches, WindowBatches
 from gnnlib.heads.scene.decode import calibrate
+from gnnlib.heads.scene.generate import generate_scene
 from gnnlib.heads.scene.graph import SCENE_SPEC
 from gnnlib.heads.scene.head import TrajectoryHead
 from gnnlib.heads.scene.windows import load_split, scene_windows
-from gnnlib.seeding import spawn_seeds
+from gnnlib.seeding import numpy_generator, spawn_seeds
 from gnnlib.stop import MaxRuntime
 from gnnlib.training import FitConfig, FitResult, fit
 
@@ -55,6 +56,8 @@ class Preset:
     ----------
     sources : tuple of str
         Collections whose training scenes are learned from; their validation scenes choose the epoch.
+    repeats : int
+        How often each of them is shown where a generated scene is shown once.
     generated : int
         Number of generated scenes besides.
     width, edge_width, depth : int
@@ -65,6 +68,7 @@ class Preset:
     """
 
     sources: tuple[str, ...]
+    repeats: int
     generated: int
     width: int
     edge_width: int
@@ -87,11 +91,15 @@ _FIT = FitConfig(
 )
 
 PRESETS = {
-    "scene": Preset(("ngsim",), 120, 96, 48, 3, 2, _FIT),
-    "all": Preset(("ngsim", "womd", "av2", "nuscenes"), 0, 96, 48, 3, 2, _FIT),
+    "scene": Preset(("ngsim",), 2, 112, 96, 48, 3, 2, replace(_FIT, epochs=30)),
+    "all": Preset(("ngsim", "womd", "av2", "nuscenes"), 1, 0, 96, 48, 3, 2, _FIT),
 }
 
-_KINDS = ("intersection", "merge", "roundabout", "highway")
+_KINDS = ("intersection", "roundabout", "intersection", "merge", "intersection", "highway", "street")
+_GENERATED_STEPS = 65
+_NOISE_M = 0.02
+_TRAIN_SEED, _VAL_SEED = 10_000, 20_000
+_GENERATED_VAL = 14
 
 
 def build_model(preset: Preset, *, seed: int = 0) -> GraphModel:
@@ -179,17 +187,20 @@ def load_windows(folder: Path, sources: Sequence[str], split: str) -> list[Scene
 
 def _training_scenes(preset: Preset, folder: Path) -> list[Scene]:
     scenes = [scene for source in preset.sources for scene in load_split(folder, source, "train")[0]]
-    return scenes + _generated_scenes(preset.generated)
+    return scenes * preset.repeats + _generated_scenes(preset.generated)
 
 
-def _generated_scenes(count: int) -> list[Scene]:
-    if not count:
-        return []
-    from gnnlib.heads.scene.generate import generate_scene
-
-    return [
-        generate_scene(_KINDS[number % len(_KINDS)], seed=10_000 + number, num_steps=100) for number in range(count)
-    ]
+def _generated_scenes(count: int, first_seed: int = _TRAIN_SEED) -> list[Scene]:
+    """Return short scenes of all kinds without rare events; every second has noise on its positions."""
+    scenes = []
+    for number in range(count):
+        kind = _KINDS[number % len(_KINDS)]
+        scene = generate_scene(kind, seed=first_seed + number, num_steps=_GENERATED_STEPS)
+        if number % 2:
+            noise = numpy_generator(first_seed + number).normal(0.0, _NOISE_M, scene.xy.shape)
+            scene = replace(scene, xy=scene.xy + noise)
+        scenes.append(scene)
+    return scenes
 
 
 def _commit() -> str:
@@ -250,6 +261,8 @@ def run(
     preset, folder = PRESETS[preset_name], data_folder(data)
     scenes = _training_scenes(preset, folder)
     val = load_windows(folder, preset.sources, "val")
+    if preset.generated:
+        val += scene_windows(_generated_scenes(_GENERATED_VAL, _VAL_SEED), source="generated")
     _logger.info("%d scenes, %d windows to validate", len(scenes), sum(len(window.rows) for window in val))
     model = build_model(preset, seed=seed)
     place = runs / f"{preset_name}-{seed}"
