@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gnnlib.heads.scene.problem import Scene
+    from gnnlib.stop import StopCriterion
 
 __all__ = ["generated_scenes", "main", "train_planner"]
 
@@ -92,8 +93,7 @@ def train_planner(
     folder: Path,
     seed: int = 0,
     config: FitConfig = _FIT,
-    minutes: float | None = None,
-    resume: bool = False,
+    stop: StopCriterion | None = None,
 ) -> FitResult:
     """Fit a planner by one of the presets.
 
@@ -105,14 +105,12 @@ def train_planner(
         Name in `IMITATION_PRESETS`.
     train, val : sequence of PlanScene
     folder : path
-        Gets the checkpoint and the log.
+        Gets the checkpoint and the log; a run goes on from a checkpoint that lies there.
     seed : int
     config : FitConfig
         Its loss weights are replaced by those of the preset.
-    minutes : float, optional
-        Stop after so long.
-    resume : bool
-        Go on from the checkpoint, if there is one.
+    stop : StopCriterion, optional
+        A further limit.
 
     Raises
     ------
@@ -130,9 +128,9 @@ def train_planner(
         val=PlanBatches(val, config.batch_size, unchanged, seed=1, stride=20, is_fixed=True),
         config=replace(config, loss_weights=dict(chosen.loss_weights)),
         seed=seed,
-        stop=None if minutes is None else MaxRuntime(60.0 * minutes),
+        stop=stop,
         checkpoint=folder / "checkpoint",
-        resume=resume and any(folder.glob("checkpoint*")),
+        resume=any(folder.glob("checkpoint*")),
         log=folder / "log.csv",
     )
 
@@ -202,9 +200,11 @@ def run(
     train, val = _scenes(data, "train", generated), _scenes(data, "val", 15)
     model = build_planner(seed=seed)
     began = time.process_time()
-    result = train_planner(
-        model, preset, train, val, folder=runs / f"{preset}-{seed}", seed=seed, minutes=minutes, resume=resume
-    )
+    folder = runs / f"{preset}-{seed}"
+    for old in () if resume else folder.glob("checkpoint*"):
+        old.unlink()
+    stop = None if minutes is None else MaxRuntime(60.0 * minutes)
+    result = train_planner(model, preset, train, val, folder=folder, seed=seed, stop=stop)
     cpu_s = time.process_time() - began
     model.eval()
     metrics = {key: round(value, 4) for key, value in result.best.items() if key.startswith("val/")}
