@@ -40,6 +40,8 @@ from gnnlib.training import FitConfig, FitResult, fit
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from torch import nn
+
     from gnnlib.heads.scene.problem import Scene
     from gnnlib.heads.scene.windows import SceneWindow
 
@@ -124,7 +126,7 @@ def build_model(preset: Preset, *, seed: int = 0) -> GraphModel:
 
 
 def train_model(
-    model: GraphModel,
+    model: nn.Module,
     scenes: Sequence[Scene],
     val: Sequence[SceneWindow],
     config: FitConfig,
@@ -138,7 +140,7 @@ def train_model(
 
     Parameters
     ----------
-    model : GraphModel
+    model : GraphModel, or a network of `baselines_learned`
     scenes : sequence of Scene
     val : sequence of SceneWindow
     config : FitConfig
@@ -185,7 +187,8 @@ def load_windows(folder: Path, sources: Sequence[str], split: str) -> list[Scene
     return windows
 
 
-def _training_scenes(preset: Preset, folder: Path) -> list[Scene]:
+def training_scenes(preset: Preset, folder: Path) -> list[Scene]:
+    """Read and generate the scenes that a preset learns from."""
     scenes = [scene for source in preset.sources for scene in load_split(folder, source, "train")[0]]
     return scenes * preset.repeats + _generated_scenes(preset.generated)
 
@@ -259,7 +262,7 @@ def run(
         Stop after so long; the weights so far are written.
     """
     preset, folder = PRESETS[preset_name], data_folder(data)
-    scenes = _training_scenes(preset, folder)
+    scenes = training_scenes(preset, folder)
     val = load_windows(folder, preset.sources, "val")
     if preset.generated:
         val += scene_windows(_generated_scenes(_GENERATED_VAL, _VAL_SEED), source="generated")
