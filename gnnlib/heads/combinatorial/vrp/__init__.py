@@ -1,0 +1,1 @@
+"""Vehicle routing: which vehicle serves whom, in which order, and when."""
