@@ -334,7 +334,7 @@ def _turns_and_bends(states: np.ndarray, starts: dict[int, BoolArray], ca: Float
     turning = np.zeros(count, dtype=bool)
     for turn, begun in starts.items():
         for k in range(1, turn):
-            turning[k:] |= begun[: count - k]
+            turning[k:] |= begun[: max(count - k, 0)]
     bending = np.zeros(count, dtype=bool)
     if count > 4:
         before, after = ca[2:-2] - ca[:-4], ca[4:] - ca[2:-2]
