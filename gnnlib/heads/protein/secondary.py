@@ -27,7 +27,8 @@ def secondary_structure(x: Any, *, method: str = "dssp") -> SecondaryStructure:
     x : Structure, path or array-like
         What `as_structure` takes.
     method : str
-        ``"dssp"`` (default): assigned from the hydrogen bonds of N, CA, C, O; bonds between chains count.
+        ``"dssp"`` (default): assigned from the hydrogen bonds of N, CA, C, O; bonds between chains count. ``"ca"``:
+        learned, from CA positions alone, also noisy ones.
 
     Returns
     -------
@@ -77,4 +78,10 @@ def one_hot(states8: str) -> FloatArray:
     return np.eye(len(STATES8))[[STATES8.index(letter) for letter in states8]]
 
 
-_METHODS: dict[str, Callable[[Any], SecondaryStructure]] = {"dssp": _from_backbone}
+def _from_ca(x: Any) -> SecondaryStructure:
+    from gnnlib.heads.protein.structure_models import secondary_structure_from_ca  # needs torch
+
+    return secondary_structure_from_ca(x)
+
+
+_METHODS: dict[str, Callable[[Any], SecondaryStructure]] = {"dssp": _from_backbone, "ca": _from_ca}
