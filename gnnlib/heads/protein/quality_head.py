@@ -1,0 +1,109 @@
+"""The head that judges models: lDDT of every residue, GDT_TS of the whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gnnlib.encoder import Head, Output
+from gnnlib.errors import InputError
+from gnnlib.heads.protein.design_backbone import PEPTIDE_SHAPE
+from gnnlib.heads.protein.metrics_maps import pearson
+from gnnlib.heads.protein.quality_graph import QUALITY_SPEC, QualityGraph
+
+if TYPE_CHECKING:
+    from gnnlib.encoder import Embedding
+    from gnnlib.graphs.schema import GraphLike
+
+__all__ = ["QualityHead", "QualityScores"]
+
+
+@dataclass
+class QualityScores(Output):
+    """What the head says of a graph; the logistic function makes numbers in (0, 1) of it.
+
+    Attributes
+    ----------
+    lddt_logit : Tensor [N]
+    gdt_logit : Tensor [B]
+    """
+
+    lddt_logit: Tensor
+    gdt_logit: Tensor
+
+
+class QualityHead(Head):
+    """Judges residues and models.
+
+    Parameters
+    ----------
+    width : int
+        Channels W of the encoder.
+    dropout : float in [0, 1), default 0.1
+
+    Attributes
+    ----------
+    peptide : Tensor [26, 6]
+        Coefficients that place N and C around a C-alpha trace.
+
+    Examples
+    --------
+    >>> QualityHead(16).config()
+    {'width': 16}
+    """
+
+    spec = QUALITY_SPEC
+
+    def __init__(self, width: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.residue = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 1))
+        self.whole = nn.Sequential(nn.Dropout(dropout), nn.Linear(width + 1, width), nn.SiLU(), nn.Linear(width, 1))
+        self.peptide: Tensor
+        self.register_buffer("peptide", torch.zeros(PEPTIDE_SHAPE))
+
+    def forward(self, embedding: Embedding, graph: GraphLike) -> QualityScores:
+        """Judge the residues and models of `graph`."""
+        logit = self.residue(embedding.node).squeeze(-1)
+        models = embedding.graph.shape[0]
+        batch = getattr(graph, "batch", None)
+        if batch is None:
+            batch = torch.zeros(len(logit), dtype=torch.int64, device=logit.device)
+        total = logit.new_zeros(models).index_add(0, batch, logit)
+        mean = total / torch.bincount(batch, minlength=models).clamp(min=1)
+        whole = self.whole(torch.cat([embedding.graph, mean[:, None]], dim=1)).squeeze(-1)
+        return QualityScores(logit, whole)
+
+    def losses(self, output: Output, graph: GraphLike) -> dict[str, Tensor]:
+        """Return "lddt" and "gdt_ts": cross-entropies against the true values as shares, less their lowest value."""
+        scores, lddt, gdt = _scores_and_labels(output, graph)
+        known = torch.isfinite(lddt)
+        return {
+            "lddt": _divergence(scores.lddt_logit[known], lddt[known]),
+            "gdt_ts": _divergence(scores.gdt_logit, gdt),
+        }
+
+    def metrics(self, output: Output, graph: GraphLike) -> dict[str, float]:
+        """Return "lddt_pearson" over the residues of the batch and "lddt_error", the mean absolute error."""
+        scores, lddt, _ = _scores_and_labels(output, graph)
+        guess = torch.sigmoid(scores.lddt_logit)
+        known = torch.isfinite(lddt)
+        error = float((guess - lddt)[known].abs().mean())
+        return {"lddt_pearson": pearson(guess.cpu().numpy(), lddt.cpu().numpy()), "lddt_error": error}
+
+
+def _divergence(logit: Tensor, share: Tensor) -> Tensor:
+    """Mean Kullback-Leibler divergence of two coins: weighs errors near 0 and 1 more than squares do."""
+    least = torch.special.entr(share) + torch.special.entr(1.0 - share)
+    return F.binary_cross_entropy_with_logits(logit, share) - least.mean()
+
+
+def _scores_and_labels(output: Output, graph: GraphLike) -> tuple[QualityScores, Tensor, Tensor]:
+    if not isinstance(output, QualityScores) or not isinstance(graph, QualityGraph):
+        raise InputError("learning a QualityHead needs QualityScores and a QualityGraph")
+    if graph.lddt is None or graph.gdt_ts is None:
+        raise InputError("learning a QualityHead needs a graph with `lddt` [N] and `gdt_ts` [B]")
+    return output, graph.lddt, graph.gdt_ts
