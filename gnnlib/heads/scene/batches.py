@@ -27,6 +27,7 @@ _STANDING_WEIGHT, _OTHER_WEIGHT = 0.1, 0.5
 _MOST_STANDING = 8
 _LEAST_FUTURE = 5
 _NO_MAP_SHARE = 0.05
+_DROPPED_EDGES = 0.1
 _ROAD_VEHICLES = [AGENT_TYPES.index(name) for name in ("vehicle", "truck", "bus")]
 _FIXED = AGENT_TYPES.index("static")
 
@@ -83,8 +84,24 @@ def learning_graph(scene: Scene, at_step: int, rng: np.random.Generator) -> Scen
     return graph
 
 
+def drop_edges(graph: SceneGraph, share: float, rng: np.random.Generator) -> SceneGraph:
+    """Take a random share of the edges out of a graph, so that no single neighbour is relied on; return it."""
+    kept = rng.random(graph.num_edges) >= share
+    number = torch.from_numpy(np.where(kept, np.cumsum(kept) - 1, -1))
+    mask = torch.from_numpy(kept)
+    if graph.edge_attr is None or graph.edge_type is None or graph.incoming is None:
+        raise InputError("`graph` must come from scene_graph")
+    graph.edge_index, graph.edge_attr = graph.edge_index[:, mask], graph.edge_attr[mask]
+    graph.edge_type = graph.edge_type[mask]
+    if len(number):
+        graph.incoming = torch.where(graph.incoming >= 0, number[graph.incoming.clamp(min=0)], -1)
+    return graph
+
+
 class SceneBatches:
     """Scenes at random steps, half of them mirrored, one in twenty without its map; anew in every epoch.
+
+    A tenth of the edges is taken out of every graph.
 
     Each scene is shown once for every `stride` steps that it is longer than a window, at least once.
 
@@ -127,7 +144,8 @@ class SceneBatches:
         is_bare = bool(rng.random() < _NO_MAP_SHARE)
         scene = (self.bare if is_bare else self.scenes)[number][side]
         last = max(PAST - 1, scene.num_steps - FUTURE - 1)
-        return learning_graph(scene, int(rng.integers(PAST - 1, last + 1)), rng)
+        graph = learning_graph(scene, int(rng.integers(PAST - 1, last + 1)), rng)
+        return None if graph is None else drop_edges(graph, _DROPPED_EDGES, rng)
 
 
 class WindowBatches:

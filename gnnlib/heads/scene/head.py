@@ -34,6 +34,7 @@ _SCALE_TERMS = 3
 _LOG_SCALE = (-3.0, 3.0)
 _MODE_SCALE_M = 4.0
 _SOFTNESS_M = 0.5
+MISS_M = 2.0
 
 
 @dataclass
@@ -262,22 +263,25 @@ def trajectory_losses(output: Output, graph: GraphLike) -> dict[str, Tensor]:
     -------
     dict
         "mode" (Laplace likelihood of the mode nearest to the truth, per step), "distance" (its mean and final
-        distance), "choice" (cross-entropy of the modes' probabilities against a softmin of their distances), "single"
-        (likelihood and distance of the best guess).
+        distance), "miss" (whether it ends farther than 2 m from the truth, softened), "choice" (cross-entropy of the
+        modes' probabilities against a softmin of their distances), "single" (likelihood and distance of the best
+        guess).
     """
     trajectories, truth, weight = _with_truth(output, graph)
     modes = trajectories.logit.shape[1]
     average, final = displacements(trajectories.path, truth)
-    miss = 0.5 * (average + final)
+    distance = 0.4 * average + 0.6 * final
     likelihood = _laplace(trajectories, truth)
-    best = miss[:, :modes].detach().argmin(dim=1, keepdim=True)
-    target = torch.softmax(-miss[:, :modes].detach() / _SOFTNESS_M, dim=1)
+    best = distance[:, :modes].detach().argmin(dim=1, keepdim=True)
+    target = torch.softmax(-distance[:, :modes].detach() / _SOFTNESS_M, dim=1)
+    miss = torch.sigmoid((final.gather(1, best).squeeze(1) - MISS_M) / _SOFTNESS_M)
     choice = -(target * torch.log_softmax(trajectories.logit, dim=1)).sum(1)
     return {
         "mode": (likelihood.gather(1, best).squeeze(1) * weight).sum(),
-        "distance": (miss.gather(1, best).squeeze(1) * weight).sum(),
+        "distance": (distance.gather(1, best).squeeze(1) * weight).sum(),
+        "miss": (miss * weight).sum(),
         "choice": (choice * weight).sum(),
-        "single": ((0.5 * likelihood[:, -1] + miss[:, -1]) * weight).sum(),
+        "single": ((0.5 * likelihood[:, -1] + distance[:, -1]) * weight).sum(),
     }
 
 
@@ -290,7 +294,7 @@ def trajectory_metrics(output: Output, graph: GraphLike) -> dict[str, float]:
     values = {
         "min_ade": average[:, :modes].amin(1),
         "min_fde": nearest,
-        "miss_rate": (nearest > 2.0).to(weight.dtype),
+        "miss_rate": (nearest > MISS_M).to(weight.dtype),
         "fde": final[:, -1],
     }
     return {name: float((value * weight).sum()) for name, value in values.items()}

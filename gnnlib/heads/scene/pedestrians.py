@@ -64,7 +64,7 @@ _FIT = FitConfig(
     warmup_steps=100,
     weight_decay=0.02,
     clip_norm=5.0,
-    loss_weights={"mode": 0.3, "distance": 1.0, "choice": 0.2, "single": 0.1},
+    loss_weights={"mode": 0.3, "distance": 1.0, "miss": 0.0, "choice": 0.2, "single": 0.1},
     ema_decay=0.995,
     monitor="min_fde",
 )
@@ -168,7 +168,7 @@ class CrowdBatches:
     seed : int
     """
 
-    def __init__(self, windows: Sequence[Crowd], people: int = 160, per_epoch: int = 12_000, seed: int = 0) -> None:
+    def __init__(self, windows: Sequence[Crowd], people: int = 160, per_epoch: int = 8000, seed: int = 0) -> None:
         self.windows, self.people, self.per_epoch, self.seed = windows, people, per_epoch, seed
 
     def __len__(self) -> int:

@@ -24,13 +24,15 @@ from gnnlib.heads.scene.baselines_learned import HiVTLike, VectorNetLike
 from gnnlib.heads.scene.train import PRESETS, data_folder, load_windows, train_model, training_scenes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from torch import nn
 
 __all__ = ["NETWORKS", "main"]
 
 _logger = logging.getLogger(__name__)
 
-NETWORKS = {"VectorNetLike": VectorNetLike, "HiVTLike": HiVTLike}
+NETWORKS: dict[str, Callable[..., nn.Module]] = {"VectorNetLike": VectorNetLike, "HiVTLike": HiVTLike}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
