@@ -199,8 +199,9 @@ def _noise(rng: np.random.Generator, steps: int, count: int) -> FloatArray:
 def _assemble(world: World, motion: Motion, name: str, event: RareEvent | None) -> tuple[Scene, RareEvent | None]:
     """Make the record of the steps after the warm-up."""
     warm_up = world.warm_up
-    xy, heading = _positions(world, Motion(*(array[warm_up:] for array in motion)), np.arange(len(world.width)))
-    speed = motion.speed[warm_up:].T
+    recorded = Motion(motion.lane[warm_up:], motion.along[warm_up:], motion.left[warm_up:], motion.speed[warm_up:])
+    xy, heading = _positions(world, recorded, np.arange(len(world.width)))
+    speed = recorded.speed.T
     velocity = np.stack([speed * np.cos(heading), speed * np.sin(heading)], axis=-1)
     size = np.stack([world.fleet.length, world.width], axis=-1)
     groups = [(xy, heading, velocity, size, world.types), *_others(world, xy.shape[1])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from gnnlib.typing import FloatArray, IntArray
 
-__all__ = ["clean_line", "lane_kind", "line_kind", "map_from_table", "signal_code"]
+__all__ = ["clean_line", "lane_kind", "line_kind", "map_from_table", "signal_code", "with_directions"]
 
 _KMH = 1.0 / 3.6
 _NEAR = 1e-6
@@ -139,9 +140,32 @@ def map_from_table(entry: Mapping[str, Any], steps: int, place: str) -> LaneMap:
     centres = {lane.id: lane.centre for lane in lanes}
     signals = [_signal(raw, centres, steps, place) for raw in entry.get("signals") or ()]
     try:
-        return LaneMap(tuple(lanes), tuple(crossings), tuple(s for s in signals if s is not None), tuple(lines))
+        return LaneMap(
+            with_directions(lanes), tuple(crossings), tuple(s for s in signals if s is not None), tuple(lines)
+        )
     except InputError as error:
         raise FileFormatError.at(place, None, str(error)) from error
+
+
+def with_directions(lanes: list[Lane]) -> tuple[Lane, ...]:
+    """Make a left neighbour that runs the other way the `left_opposite` of its lane; drop such right neighbours.
+
+    Some sources list whatever lies beside a lane. Lanes run the other way when their chords point more than 90 degrees
+    apart.
+    """
+    chord = {lane.id: lane.centre[-1] - lane.centre[0] for lane in lanes}
+
+    def runs_back(lane: Lane, other: MapId | None) -> bool:
+        return other is not None and other in chord and float(chord[lane.id] @ chord[other]) < 0.0
+
+    sorted_lanes = []
+    for lane in lanes:
+        if runs_back(lane, lane.left_neighbour):
+            lane = replace(lane, left_opposite=lane.left_neighbour, left_neighbour=None)
+        if runs_back(lane, lane.right_neighbour):
+            lane = replace(lane, right_neighbour=None)
+        sorted_lanes.append(lane)
+    return tuple(sorted_lanes)
 
 
 def _reason(error: Exception) -> str:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from gnnlib.errors import FileFormatError, InputError, MissingExtraError
+from gnnlib.errors import FileFormatError, InputError
 from gnnlib.heads.scene.io_common import read_json, require_metres, type_code
 from gnnlib.heads.scene.io_maps import map_from_table
+from gnnlib.heads.scene.io_parquet import no_gaps, open_table
 from gnnlib.heads.scene.lanemap import LaneMap
 from gnnlib.heads.scene.problem import Scene
 
@@ -28,7 +29,6 @@ __all__ = ["SceneTable", "read_scenes"]
 
 _NEEDED = ("scene", "agent", "type", "step", "x", "y")
 _NUMBERS = ("x", "y", "yaw", "vx", "vy", "length", "width")
-_DEGREE_NAMES = {"lat", "lon", "latitude", "longitude", "lng"}
 _LONGEST_SCENE = 200_000
 
 
@@ -229,46 +229,27 @@ def _load_maps(path: PathLike) -> Mapping[str, Any]:
 
 
 def _load_columns(path: str) -> dict[str, AnyArray]:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise MissingExtraError("pyarrow", "scene") from error
-    try:
-        table = pq.ParquetFile(path).read()  # read_table would import pandas where that is installed
-    except pa.ArrowInvalid as error:
-        raise FileFormatError.at(path, None, f"not a readable parquet file: {error}") from error
-    missing = [name for name in _NEEDED if name not in table.column_names]
-    if missing:
-        hint = ""
-        if _DEGREE_NAMES & {name.lower() for name in table.column_names}:
-            hint = "; the file has latitude/longitude: project it to metres first"
-        raise FileFormatError.at(path, None, f"the table needs the columns {', '.join(missing)}{hint}")
+    table = open_table(path, _NEEDED)
+    import pyarrow as pa  # open_table has made sure that it is there
+
     columns: dict[str, AnyArray] = {}
     for name in ("scene", "type", "agent"):
         array = table.column(name).combine_chunks()
         if name == "agent" and pa.types.is_integer(array.type):
-            columns[name] = _no_null(array, path, name).astype(np.int64)
+            columns[name] = no_gaps(array, path, name).astype(np.int64)
             continue
         if not pa.types.is_dictionary(array.type):
             array = array.cast(pa.string()).dictionary_encode()
-        columns[name] = _no_null(array.indices, path, name).astype(np.int64)
+        columns[name] = no_gaps(array.indices, path, name).astype(np.int64)
         columns[f"{name}_labels"] = np.array(array.dictionary.to_pylist(), dtype=object)
-    columns["step"] = _no_null(table.column("step").combine_chunks(), path, "step").astype(np.int64)
+    columns["step"] = no_gaps(table.column("step").combine_chunks(), path, "step").astype(np.int64)
     for name in _NUMBERS:
         if name in table.column_names:
             columns[name] = table.column(name).to_numpy().astype(np.float64)
     if "is_ego" in table.column_names:
-        columns["is_ego"] = _no_null(table.column("is_ego").combine_chunks(), path, "is_ego").astype(bool)
+        columns["is_ego"] = no_gaps(table.column("is_ego").combine_chunks(), path, "is_ego").astype(bool)
     _require_finite(path, columns)
     return columns
-
-
-def _no_null(array: Any, path: str, name: str) -> AnyArray:
-    if array.null_count:
-        row = int(np.flatnonzero(np.asarray(array.is_null()))[0])
-        raise FileFormatError.at(path, None, f"column `{name}` must not have gaps, found one in row {row}")
-    return np.asarray(array.to_numpy(zero_copy_only=False))
 
 
 def _require_finite(path: str, columns: dict[str, AnyArray]) -> None:

@@ -121,7 +121,8 @@ def plan_roundabout(rng: np.random.Generator) -> RoadPlan:
     open_rad = float(rng.uniform(0.34, 0.42)) + 1.5 / radius
     angles = [2.0 * np.pi * k / count + float(rng.normal(0.0, 0.06)) for k in range(count)]
     arms = [_add_arm(plan, angle, radius + 9.0, radius + 80.0, 1, width, limit) for angle in angles]
-    enter, leave = [], []
+    enter: list[int] = []
+    leave: list[int] = []
     for arm in arms:
         for kind, ends in (("in", arm.incoming), ("out", arm.outgoing)):
             angle = arm.angle + (open_rad if kind == "in" else -open_rad)

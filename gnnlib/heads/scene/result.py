@@ -61,11 +61,11 @@ class Prediction(Result):
     (1, 3, 2)
     >>> print(answer.summary())
     Prediction
-      agents        1
-      modes         2
-      horizon       3 steps (0.3 s)
-      at step       19
-      top mode      0.75 on average
+      agents    1
+      modes     2
+      horizon   3 steps (0.3 s)
+      at step   19
+      top mode  0.75 on average
     """
 
     agents: tuple[str | int, ...]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Roads", "road_tables"]
 
 _NEAR_M = 2.6  # centre lines closer than this cannot be used side by side
-_LATERAL = 2.4  # m/s^2 that drivers accept in bends
+_LATERAL = 1.9  # m/s^2 that drivers accept in bends
 _BRAKE = 1.6  # m/s^2 at which they slow down ahead of bends
 _ROUTE_SPACING = 2.0
 
@@ -79,35 +79,35 @@ def road_tables(plan: RoadPlan) -> Roads:
         name: np.array([plan.sides.get((route, name), -1) for route in range(len(plan.routes))], np.int64)
         for name in ("left", "right")
     }
-    tables = Roads(
-        length=length,
-        route_lane=route_lane,
-        route_length=total,
-        offset=offset,
-        fork=fork,
-        fork_until=fork_until,
-        join=join,
-        join_from=join_from,
-        speed=_speeds(plan, total),
-        left_route=change["left"],
-        right_route=change["right"],
-        left_lane=side["left"],
-        right_lane=side["right"],
-        dead_end=np.array([route in plan.dead_ends for route in range(len(plan.routes))], np.int64),
-        signal=np.array([lane.group for lane in plan.lanes], np.int64),
-        conflict_start=conflicts[0],
-        conflict_in=conflicts[1][:, 0],
-        conflict_out=conflicts[1][:, 1],
-        conflict_lane=conflicts[2][:, 0],
-        conflict_lane_in=conflicts[1][:, 2],
-        conflict_lane_out=conflicts[1][:, 3],
-        conflict_rule=conflicts[2][:, 1],
-        crossing_start=crossings[0],
-        crossing_at=crossings[1],
-        crossing=crossings[2],
-        width=np.array([lane.width for lane in plan.lanes]),
-    )
-    return Roads(*(np.ascontiguousarray(array) for array in tables))  # one memory layout: compiled once
+    tables: dict[str, Any] = {
+        "length": length,
+        "route_lane": route_lane,
+        "route_length": total,
+        "offset": offset,
+        "fork": fork,
+        "fork_until": fork_until,
+        "join": join,
+        "join_from": join_from,
+        "speed": _speeds(plan, total),
+        "left_route": change["left"],
+        "right_route": change["right"],
+        "left_lane": side["left"],
+        "right_lane": side["right"],
+        "dead_end": np.array([route in plan.dead_ends for route in range(len(plan.routes))], np.int64),
+        "signal": np.array([lane.group for lane in plan.lanes], np.int64),
+        "conflict_start": conflicts[0],
+        "conflict_in": conflicts[1][:, 0],
+        "conflict_out": conflicts[1][:, 1],
+        "conflict_lane": conflicts[2][:, 0],
+        "conflict_lane_in": conflicts[1][:, 2],
+        "conflict_lane_out": conflicts[1][:, 3],
+        "conflict_rule": conflicts[2][:, 1],
+        "crossing_start": crossings[0],
+        "crossing_at": crossings[1],
+        "crossing": crossings[2],
+        "width": np.array([lane.width for lane in plan.lanes]),
+    }
+    return Roads(**{name: np.ascontiguousarray(array) for name, array in tables.items()})  # one layout: compiled once
 
 
 def _speeds(plan: RoadPlan, total: FloatArray) -> FloatArray:
