@@ -198,8 +198,8 @@ def _surroundings(atoms: FloatArray, near: IntArray) -> Float32Array:
     is_close = length < _HALF_SPHERE_ANGSTROM
     halves = [np.bincount(ends[is_close & (upwards == side), 0], minlength=count) / 15.0 for side in (True, False)]
     direction = gap / np.maximum(length, 1e-6)[:, None]
-    mean = np.stack([np.bincount(ends[:, 0], weights=direction[:, m], minlength=count) for m in range(3)], axis=1)
-    mean = mean / np.maximum(shells[-1], 1.0)[:, None]
+    total = np.stack([np.bincount(ends[:, 0], weights=direction[:, m], minlength=count) for m in range(3)], axis=1)
+    mean = total / np.maximum(shells[-1], 1.0)[:, None]
     frames = local_frames(atoms)
     local = np.einsum("lij,li->lj", frames, mean)
     counts = np.stack(shells, axis=1) / _SHELL_SCALE
