@@ -156,7 +156,7 @@ def test_the_density_sees_an_atom_where_it_is_and_adds_up() -> None:
     parts = [local_density(coords, frames, near[:, part]) for part in (slice(0, 5), slice(5, 12))]
     np.testing.assert_allclose(both, parts[0] + parts[1], atol=1e-4)
     # one atom right on the outward axis of residue 0: its nearest direction gets most
-    origin = coords[0, 1] + 2.4 * (coords[0, 4] - coords[0, 1]) / 1.53
+    origin = coords[0, 1] + 2.4 * (coords[0, 4] - coords[0, 1]) / np.linalg.norm(coords[0, 4] - coords[0, 1])
     axis = np.array([0.0, 1.0, (1 + 5**0.5) / 2])
     coords[9, list(DENSITY_ATOMS)] = origin + frames[0] @ axis / np.linalg.norm(axis) * 4.5
     alone = local_density(coords, frames, np.full((30, 1), 9))[0].reshape(len(DENSITY_ATOMS), 5, 12)
