@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["format_structure", "write_structure"]
 
-_ELEMENTS = ("N", "C", "C", "O", "C")
+_NAMES, _ELEMENTS = (*ATOMS, "SG"), ("N", "C", "C", "O", "C", "S")
 _LARGEST_COORDINATE = 9999.0  # what eight columns with three decimals hold, either sign
 _MAX_PDB_RESIDUE = 9999
 
@@ -49,7 +50,7 @@ def write_structure(x: Any, path: PathLike, *, b_factors: ArrayLike | None = Non
     >>> print(file.read_text().splitlines()[1])
     ATOM      2  CA  UNK A   2       3.800   0.000   0.000  1.00  0.75           C
     >>> folder.cleanup()
-    """  # noqa: W291 (PDB lines end in blanks)
+    """
     suffix = Path(path).suffix.lower()
     kinds: dict[str, Literal["pdb", "mmcif"]] = {".pdb": "pdb", ".ent": "pdb", ".cif": "mmcif", ".mmcif": "mmcif"}
     if suffix not in kinds:
@@ -66,7 +67,7 @@ def format_structure(
 ) -> str:
     """Return a structure as the text of a file, and write it when given a path; see `write_structure`.
 
-    Every residue is written as ATOM with its own name, only the atoms that are there, occupancy 1.
+    Every residue is written as ATOM with its own name, only the atoms that are there (SG of cysteines among them), occupancy 1.
     """
     from Bio.PDB import MMCIFIO, PDBIO  # half a second
 
@@ -74,7 +75,9 @@ def format_structure(
     if file_format == "pdb":
         _check_columns(structure, shown)
     writer = PDBIO() if file_format == "pdb" else MMCIFIO()
-    writer.set_structure(_to_biopython(structure, np.nan_to_num(shown, nan=0.0), file_format))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a chain whose residues do not stand together
+        writer.set_structure(_to_biopython(structure, np.nan_to_num(shown, nan=0.0), file_format))
     buffer = io.StringIO()
     writer.save(buffer)
     text = buffer.getvalue()
@@ -108,7 +111,8 @@ def _to_biopython(structure: Structure, b_factors: FloatArray, file_format: str)
     builder.init_model(0)
     serial = 0
     chain, segment = None, structure.segment
-    mask = structure.atom_mask
+    positions = np.concatenate([structure.coords_angstrom, structure.sulfurs[:, None]], axis=1)
+    mask = ~np.isnan(positions[:, :, 0])
     seen: set[tuple[str, int, str]] = set()
     for i in range(len(structure)):
         chain_id = str(structure.chain_ids[i]) or (" " if file_format == "pdb" else "A")
@@ -128,15 +132,6 @@ def _to_biopython(structure: Structure, b_factors: FloatArray, file_format: str)
         )
         for atom in np.flatnonzero(mask[i]).tolist():
             serial += 1
-            full_name = f" {ATOMS[atom]:<3}"
-            builder.init_atom(
-                ATOMS[atom],
-                structure.coords_angstrom[i, atom],
-                float(b_factors[i]),
-                1.0,
-                " ",
-                full_name,
-                serial,
-                _ELEMENTS[atom],
-            )
+            name, element = _NAMES[atom], _ELEMENTS[atom]
+            builder.init_atom(name, positions[i, atom], float(b_factors[i]), 1.0, " ", f" {name:<3}", serial, element)
     return builder.get_structure()
