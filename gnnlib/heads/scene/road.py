@@ -5,6 +5,7 @@ The kernels are compiled at their first call (some seconds, then cached on disk)
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -115,11 +116,20 @@ class Route:
         along, offset = _project(array.reshape(-1, 2), self.xy, self.arc)
         return along.reshape(array.shape[:-1]), offset.reshape(array.shape[:-1])
 
+    @functools.cached_property
+    def _turns(self) -> tuple[FloatArray, FloatArray]:
+        """Places and directions between which the direction changes linearly: within 1 m of each corner."""
+        step = np.diff(self.xy, axis=0)
+        heading = np.unwrap(np.arctan2(step[:, 1], step[:, 0]))
+        half = np.diff(self.arc) / 2
+        reach = np.minimum(np.minimum(half[1:], half[:-1]), 1.0)
+        corner = self.arc[1:-1]
+        place = np.stack([corner - reach, corner + reach], axis=1).ravel()
+        return np.concatenate([[0.0], place]), np.concatenate([[heading[0]], np.repeat(heading, 2)[1:-1]])
+
     def heading(self, along: ArrayLike) -> FloatArray:
-        """Return the direction of the line in rad at distances along it."""
-        piece = self._piece(np.asarray(along, dtype=np.float64))
-        step = self.xy[piece + 1] - self.xy[piece]
-        return np.asarray(np.arctan2(step[..., 1], step[..., 0]))
+        """Return the direction of the line in rad at distances along it; it turns within 1 m of each corner."""
+        return np.asarray(np.interp(np.asarray(along, dtype=np.float64), *self._turns))
 
     def points(self, along: ArrayLike, offset: ArrayLike = 0.0) -> FloatArray:
         """Return the points [..., 2] at distances along the line and offsets to its left, both in m."""
@@ -127,7 +137,8 @@ class Route:
         piece = self._piece(along)
         step = self.xy[piece + 1] - self.xy[piece]
         step = step / np.linalg.norm(step, axis=-1, keepdims=True)
-        left = np.stack([-step[..., 1], step[..., 0]], axis=-1)
+        heading = self.heading(along)
+        left = np.stack([-np.sin(heading), np.cos(heading)], axis=-1)
         ahead = (along - self.arc[piece])[..., None] * step
         return np.asarray(self.xy[piece] + ahead + np.asarray(offset, np.float64)[..., None] * left)
 
@@ -137,7 +148,7 @@ class Route:
 
     def resampled(self, spacing_m: float = 2.0, *, smooth_m: float = 0.0) -> Route:
         """Return the route with even points, its corners rounded by a moving average over `smooth_m`."""
-        count = max(2, int(np.ceil(self.length / spacing_m)) + 1)
+        count = max(2, int(np.ceil(self.length / spacing_m - 1e-6)) + 1)
         place = np.linspace(0.0, self.length, count)
         if smooth_m <= 0.0:
             return Route.along(self.points(place))
