@@ -1,19 +1,29 @@
-"""The compiled traffic model: car following, lane changes, right of way, signals. One call computes a whole scene.
+"""The compiled traffic model: one call computes the motion of all vehicles of a scene.
 
-Car following is the intelligent driver model (M. Treiber, A. Hennecke, D. Helbing, *Congested traffic states in
-empirical observations and microscopic simulations*, 2000, equations 2-4) with a bounded return to the wished speed
-when going faster than it; lane changes are MOBIL (A. Kesting, M. Treiber, D. Helbing, *General lane-changing model
-MOBIL for car-following models*, 2007, equations 2 and 3). Crossing traffic is seen as a standing obstacle at the edge
-of the conflict area. The first call compiles for some seconds; the result is cached on disk.
+Car following is the intelligent driver model (`drivers_state`); lane changes are MOBIL (A. Kesting, M. Treiber,
+D. Helbing, *General lane-changing model MOBIL for car-following models*, 2007, equations 2 and 3); crossing traffic is
+seen as a standing obstacle before the conflict area (`right_of_way`). The first call compiles for some seconds; the
+result is cached on disk.
 """
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numba as nb
 import numpy as np
+
+from gnnlib.heads.scene.drivers_state import (
+    Fleet,
+    Motion,
+    State,
+    follow_acceleration,
+    free_acceleration,
+    hold,
+    lane_of,
+    place_on,
+)
+from gnnlib.heads.scene.right_of_way import give_way, see_signals
 
 if TYPE_CHECKING:
     from gnnlib.heads.scene.road_tables import Roads
@@ -28,100 +38,16 @@ _GAIN = 0.25  # m/s^2 that a lane change must bring
 _FAR = 1e6
 
 
-class Fleet(NamedTuple):
-    """Drivers and vehicles, one an entry [A], in order of their first step; speeds m/s, lengths m.
-
-    `event_kind` 1 brakes at `event_size` m/s^2 from step `event_from` to `event_to`; 2 changes lanes at `event_from`
-    with little regard; 3 ignores signals from `event_from` to `event_to`.
-    """
-
-    route: IntArray
-    first_step: IntArray
-    start: FloatArray
-    speed: FloatArray
-    length: FloatArray
-    wish: FloatArray
-    headway: FloatArray
-    accelerate: FloatArray
-    brake: FloatArray
-    gap: FloatArray
-    courtesy: FloatArray
-    patience: FloatArray
-    event_kind: IntArray
-    event_from: IntArray
-    event_to: IntArray
-    event_size: FloatArray
-
-
-class Motion(NamedTuple):
-    """What a run gives, [T, A]: lane (-1 while absent), metres along it, metres to its left, speed in m/s."""
-
-    lane: IntArray
-    along: FloatArray
-    left: FloatArray
-    speed: FloatArray
-
-
-class _State(NamedTuple):
-    """The present moment, [A]; `other_*` is the lane that is being left, `red` where a signal holds one up."""
-
-    active: IntArray
-    route: IntArray
-    at: FloatArray
-    speed: FloatArray
-    lane: IntArray
-    along: FloatArray
-    other_lane: IntArray
-    other_along: FloatArray
-    change_from: FloatArray
-    change_start: IntArray
-    change_steps: IntArray
-    rest: IntArray
-    waited: FloatArray
-    red: FloatArray
-
-
 @nb.njit(cache=True)
-def free_acceleration(speed: float, wish: float, accelerate: float, brake: float) -> float:
-    """Acceleration in m/s^2 on an empty road: ``a (1 - (v / v0)^4)``, bounded by `brake` above the wished speed."""
-    if speed <= wish:
-        return accelerate * (1.0 - (speed / wish) ** 4)
-    return -brake * (1.0 - (wish / speed) ** (4.0 * accelerate / brake))
-
-
-@nb.njit(cache=True)
-def follow_acceleration(fleet: Fleet, i: int, speed: float, gap: float, closing: float) -> float:
-    """Return what a leader `gap` metres ahead, approached at `closing` m/s, takes off the free acceleration of driver i."""
-    wanted = fleet.gap[i] + max(
-        0.0, speed * fleet.headway[i] + speed * closing / (2.0 * math.sqrt(fleet.accelerate[i] * fleet.brake[i]))
-    )
-    return -fleet.accelerate[i] * (wanted / max(gap, 0.1)) ** 2
-
-
-@nb.njit(cache=True, inline="always")
-def _place(roads: Roads, route: int, lane: int, along: float) -> float:
-    """Where a point of a lane lies on a route; minus infinity when it does not touch it."""
-    if lane < 0:
-        return -np.inf
-    if roads.offset[route, lane] >= 0.0:
-        return roads.offset[route, lane] + along
-    if roads.fork[route, lane] >= 0.0 and along < roads.fork_until[route, lane]:
-        return roads.fork[route, lane] + along
-    if roads.join_from[route, lane] > 0.0 and along > roads.join_from[route, lane]:
-        return roads.join[route, lane] + along
-    return -np.inf
-
-
-@nb.njit(cache=True)
-def _around(roads: Roads, fleet: Fleet, state: _State, i: int, route: int, at: float) -> tuple[int, float, int, float]:
+def _around(roads: Roads, fleet: Fleet, state: State, i: int, route: int, at: float) -> tuple[int, float, int, float]:
     """Leader and its gap, follower and its gap, of driver i if it were at S = `at` on `route`; -1: nobody."""
     leader, ahead, follower, behind = -1, _FAR, -1, _FAR
     for j in range(len(state.active)):
         if j == i or state.active[j] != 1:
             continue
-        there = _place(roads, route, state.lane[j], state.along[j])
+        there = place_on(roads, route, state.lane[j], state.along[j])
         if state.other_lane[j] >= 0:
-            there = max(there, _place(roads, route, state.other_lane[j], state.other_along[j]))
+            there = max(there, place_on(roads, route, state.other_lane[j], state.other_along[j]))
         if there == -np.inf:
             continue
         half = 0.5 * (fleet.length[i] + fleet.length[j])
@@ -134,19 +60,7 @@ def _around(roads: Roads, fleet: Fleet, state: _State, i: int, route: int, at: f
 
 
 @nb.njit(cache=True)
-def _lane_of(roads: Roads, route: int, at: float) -> int:
-    """Return the number of the lane within the route that S = `at` falls on; -1 beyond the end."""
-    for k in range(roads.route_lane.shape[1]):
-        lane = roads.route_lane[route, k]
-        if lane < 0:
-            return -1
-        if at < roads.offset[route, lane] + roads.length[lane]:
-            return k
-    return -1
-
-
-@nb.njit(cache=True)
-def _wish(roads: Roads, fleet: Fleet, state: _State, i: int) -> float:
+def _wish(roads: Roads, fleet: Fleet, state: State, i: int) -> float:
     """Speed that driver i wants here: the allowed one times a personal factor, which bends damp."""
     row = roads.speed[state.route[i]]
     place = min(max(state.at[i], 0.0) / 2.0, len(row) - 1.001)
@@ -156,105 +70,8 @@ def _wish(roads: Roads, fleet: Fleet, state: _State, i: int) -> float:
 
 
 @nb.njit(cache=True)
-def _hold(fleet: Fleet, state: _State, i: int, stop_at: float) -> float:
-    """Acceleration that lets the front of i stand still before S = `stop_at`."""
-    gap = stop_at - state.at[i] - 0.5 * fleet.length[i]
-    return follow_acceleration(fleet, i, state.speed[i], gap + 0.7 * fleet.gap[i], state.speed[i])
-
-
-@nb.njit(cache=True)
-def _see_signals(roads: Roads, fleet: Fleet, state: _State, signals: IntArray, step: int) -> None:
-    """Set `state.red`: S of the stop line that each driver has to stop at, infinity when there is none."""
-    for i in range(len(state.active)):
-        state.red[i] = np.inf
-        if state.active[i] != 1:
-            continue
-        if fleet.event_kind[i] == 3 and fleet.event_from[i] <= step < fleet.event_to[i]:
-            continue
-        route = state.route[i]
-        front = state.at[i] + 0.5 * fleet.length[i]
-        for k in range(roads.route_lane.shape[1]):
-            lane = roads.route_lane[route, k]
-            if lane < 0:
-                break
-            line = roads.offset[route, lane] + roads.length[lane]
-            if roads.signal[lane] < 0 or front > line:
-                continue
-            colour = signals[roads.signal[lane], step]
-            room = line - front
-            needed = state.speed[i] ** 2 / (2.0 * max(room, 0.1))
-            if (colour == 1 and needed < 7.0) or (colour == 2 and needed < 3.0):
-                state.red[i] = line
-            break
-
-
-@nb.njit(cache=True)
-def _must_wait(roads: Roads, fleet: Fleet, state: _State, i: int, c: int, j: int) -> bool:
-    """Whether driver i has to leave the conflict area c to driver j for now."""
-    lane = roads.conflict_lane[c]
-    base = roads.offset[state.route[j], lane]
-    if base < 0.0:
-        return False
-    half = 0.5 * fleet.length[j]
-    to_in = base + roads.conflict_lane_in[c] - state.at[j] - half
-    to_out = base + roads.conflict_lane_out[c] - state.at[j] + half
-    if to_out < 0.0:
-        return False
-    my_in = roads.conflict_in[c] - state.at[i] - 0.5 * fleet.length[i]
-    my_out = roads.conflict_out[c] - state.at[i] + 0.5 * fleet.length[i]
-    mine, theirs = max(state.speed[i], 2.5), max(state.speed[j], 2.5)
-    if to_in < 0.0:  # j is inside: wait unless it will be gone
-        return to_out / theirs > my_in / mine - 0.3
-    if roads.conflict_rule[c] == 0 or to_in > 70.0 or state.red[j] < state.at[j] + half + to_in:
-        return False
-    if state.waited[i] > fleet.patience[i] and state.speed[j] < 1.0 and state.waited[j] < state.waited[i]:
-        return False
-    if roads.conflict_rule[c] == 2:
-        early = my_in / mine - to_in / theirs
-        return to_in < 25.0 and (early > 0.0 or (early == 0.0 and i > j)) and state.waited[j] >= state.waited[i]
-    return to_in / theirs < my_out / max(state.speed[i], 4.0) + 1.2
-
-
-@nb.njit(cache=True)
-def _give_way(roads: Roads, fleet: Fleet, state: _State, i: int) -> float:
-    """Acceleration that right of way asks of driver i; infinity when the way is free."""
-    route = state.route[i]
-    front = state.at[i] + 0.5 * fleet.length[i]
-    for c in range(roads.conflict_start[route], roads.conflict_start[route + 1]):
-        room = roads.conflict_in[c] - front
-        if room < 0.0 or room > 50.0 or state.speed[i] ** 2 > 2.0 * 6.0 * max(room, 0.1):
-            continue
-        lane = roads.conflict_lane[c]
-        for j in range(len(state.active)):
-            base = roads.offset[state.route[j], lane]
-            if j == i or state.active[j] != 1 or base < 0.0:
-                continue
-            ahead = base - state.at[j]
-            is_near = ahead < 75.0 and ahead + roads.length[lane] > -12.0
-            if is_near and _must_wait(roads, fleet, state, i, c, j):
-                return _hold(fleet, state, i, _before(roads, fleet, state, i, c))
-    return np.inf
-
-
-@nb.njit(cache=True)
-def _before(roads: Roads, fleet: Fleet, state: _State, i: int, c: int) -> float:
-    """Where to wait for conflict c: at the end of the lane before the junction while still on it."""
-    route = state.route[i]
-    front = state.at[i] + 0.5 * fleet.length[i]
-    best = roads.conflict_in[c] - 1.0
-    for k in range(roads.route_lane.shape[1]):
-        lane = roads.route_lane[route, k]
-        if lane < 0:
-            break
-        end = roads.offset[route, lane] + roads.length[lane]
-        if end > front and end < best and best - end < 9.0:
-            return end
-    return best
-
-
-@nb.njit(cache=True)
 def _acceleration(
-    roads: Roads, fleet: Fleet, state: _State, i: int, walkers: IntArray, noise: float, step: int
+    roads: Roads, fleet: Fleet, state: State, i: int, walkers: IntArray, noise: float, step: int
 ) -> float:
     """All that acts on driver i, in m/s^2."""
     if fleet.event_kind[i] == 1 and fleet.event_from[i] <= step < fleet.event_to[i]:
@@ -266,10 +83,10 @@ def _acceleration(
     if leader >= 0 and gap < _SIGHT_M:
         total = free + follow_acceleration(fleet, i, speed, gap, speed - state.speed[leader])
     if state.red[i] < np.inf:
-        total = min(total, free + _hold(fleet, state, i, state.red[i]))
+        total = min(total, free + hold(fleet, state, i, state.red[i]))
     if roads.dead_end[route] == 1 and roads.route_length[route] - state.at[i] < _SIGHT_M:
-        total = min(total, free + _hold(fleet, state, i, roads.route_length[route] - 3.0))
-    way = _give_way(roads, fleet, state, i)
+        total = min(total, free + hold(fleet, state, i, roads.route_length[route] - 3.0))
+    way = give_way(roads, fleet, state, i)
     if way < np.inf:
         total = min(total, free + way)
     front = state.at[i] + 0.5 * fleet.length[i]
@@ -278,12 +95,12 @@ def _acceleration(
         room = line - front
         is_close = 0.0 < room < 45.0 and speed**2 < 2.0 * 7.0 * max(room, 0.1)
         if is_close and walkers[roads.crossing[c], step] == 1:
-            total = min(total, free + _hold(fleet, state, i, line))
+            total = min(total, free + hold(fleet, state, i, line))
     return max(min(total, fleet.accelerate[i] + 0.5), -_HARDEST)
 
 
 @nb.njit(cache=True)
-def _change_pays(roads: Roads, fleet: Fleet, state: _State, i: int, side: tuple[int, float, float], now: float) -> bool:
+def _change_pays(roads: Roads, fleet: Fleet, state: State, i: int, side: tuple[int, float, float], now: float) -> bool:
     """MOBIL: whether the change is safe for the car behind and brings more than it costs the others.
 
     `side` is the route beside, S on it, and the urge to change in m/s^2 (a lane that ends).
@@ -306,7 +123,7 @@ def _change_pays(roads: Roads, fleet: Fleet, state: _State, i: int, side: tuple[
 
 
 @nb.njit(cache=True)
-def _change_lanes(roads: Roads, fleet: Fleet, state: _State, i: int, now: float, step: int) -> None:
+def _change_lanes(roads: Roads, fleet: Fleet, state: State, i: int, now: float, step: int) -> None:
     """Start a lane change of driver i if one is possible and pays, or an event asks for it."""
     route, lane = state.route[i], state.lane[i]
     is_forced = fleet.event_kind[i] == 2 and step >= fleet.event_from[i] and step < fleet.event_to[i]
@@ -341,7 +158,7 @@ def _change_lanes(roads: Roads, fleet: Fleet, state: _State, i: int, now: float,
 
 
 @nb.njit(cache=True)
-def _enter(roads: Roads, fleet: Fleet, state: _State, i: int) -> None:
+def _enter(roads: Roads, fleet: Fleet, state: State, i: int) -> None:
     """Let driver i come in if there is room where it starts."""
     route = fleet.route[i]
     leader, gap, _, behind = _around(roads, fleet, state, i, route, fleet.start[i])
@@ -354,13 +171,13 @@ def _enter(roads: Roads, fleet: Fleet, state: _State, i: int) -> None:
         return
     state.active[i] = 1
     state.route[i], state.at[i], state.speed[i] = route, fleet.start[i], speed
-    k = _lane_of(roads, route, fleet.start[i])
+    k = lane_of(roads, route, fleet.start[i])
     state.lane[i] = roads.route_lane[route, k]
     state.along[i] = fleet.start[i] - roads.offset[route, state.lane[i]]
 
 
 @nb.njit(cache=True)
-def _move(roads: Roads, state: _State, i: int, acceleration: float, dt: float, step: int) -> None:
+def _move(roads: Roads, state: State, i: int, acceleration: float, dt: float, step: int) -> None:
     """Advance driver i by one step with constant acceleration, never backwards."""
     speed = state.speed[i] + acceleration * dt
     if speed < 0.0:
@@ -371,7 +188,7 @@ def _move(roads: Roads, state: _State, i: int, acceleration: float, dt: float, s
     state.speed[i] = speed
     state.at[i] += advance
     state.waited[i] = state.waited[i] + dt if speed < 0.4 else 0.0
-    k = _lane_of(roads, state.route[i], state.at[i])
+    k = lane_of(roads, state.route[i], state.at[i])
     if k < 0:
         state.active[i] = 2
         return
@@ -385,7 +202,7 @@ def _move(roads: Roads, state: _State, i: int, acceleration: float, dt: float, s
 
 
 @nb.njit(cache=True)
-def _beside_lane(state: _State, i: int, step: int) -> float:
+def _beside_lane(state: State, i: int, step: int) -> float:
     """Metres to the left of the lane while a change is under way: a quintic with smooth ends."""
     if state.change_steps[i] == 0:
         return 0.0
@@ -422,7 +239,7 @@ def simulate(roads: Roads, fleet: Fleet, signals: IntArray, walkers: IntArray, n
     motion = Motion(
         np.full((steps, count), -1), np.zeros((steps, count)), np.zeros((steps, count)), np.zeros((steps, count))
     )
-    state = _State(
+    state = State(
         np.zeros(count, np.int64),
         fleet.route.copy(),
         np.zeros(count),
@@ -443,7 +260,7 @@ def simulate(roads: Roads, fleet: Fleet, signals: IntArray, walkers: IntArray, n
         for i in range(count):
             if state.active[i] == 0 and fleet.first_step[i] <= step:
                 _enter(roads, fleet, state, i)
-        _see_signals(roads, fleet, state, signals, step)
+        see_signals(roads, fleet, state, signals, step)
         for i in range(count):
             if state.active[i] == 1:
                 pull[i] = _acceleration(roads, fleet, state, i, walkers, noise[step, i], step)
