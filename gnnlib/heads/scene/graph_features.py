@@ -144,9 +144,9 @@ def agent_features(states: AgentStates, size: FloatArray, classes: IntArray, dt:
     seen = (~np.isnan(past[..., 0])).mean(axis=1)
     return np.concatenate(
         [
-            np.clip(np.nan_to_num(step) / 3.0, -5.0, 5.0).reshape(count, -1),
+            np.clip(np.nan_to_num(step) / 3.0, -5.0, 5.0).reshape(count, 2 * (HISTORY - 1)),
             known,
-            np.clip(np.nan_to_num(away) / 2.0, -5.0, 5.0).reshape(count, -1),
+            np.clip(np.nan_to_num(away) / 2.0, -5.0, 5.0).reshape(count, 2 * len(_LAGS)),
             there,
             velocity / 10.0,
             np.log1p(speed)[:, None],

@@ -82,7 +82,9 @@ def _control(signal: Signal, at_step: int, dt: float) -> list[float]:
 def _box(polygon: FloatArray) -> tuple[list[float], list[float]]:
     """Middle and direction of the longest side; extent along it and across, in units of 10 m."""
     sides = np.diff(np.concatenate([polygon, polygon[:1]]), axis=0)
-    longest = sides[np.hypot(*sides.T).argmax()]
+    length = np.hypot(*sides.T)
+    # opposite sides are equally long up to rounding: the first of them, however the scene is turned
+    longest = sides[np.argmax(length > length.max() - 1e-3)]
     heading = float(np.arctan2(longest[1], longest[0]))
     axis = np.array([np.cos(heading), np.sin(heading)])
     middle = polygon.mean(axis=0)
