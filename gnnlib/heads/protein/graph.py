@@ -210,7 +210,7 @@ def trace_graph(ca: FloatArray, chain: IntArray | None = None, *, knn: int = NUM
     import torch
 
     features = trace_features(ca, trace_segment(ca, chain))
-    edges = trace_neighbours(ca, knn=knn)
+    edges = trace_neighbours(features.ca, knn=knn)
     return GraphTensors(
         torch.from_numpy(features.node), torch.from_numpy(edges), torch.from_numpy(features.edges(edges))
     )

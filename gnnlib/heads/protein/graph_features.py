@@ -12,7 +12,14 @@ import numpy as np
 
 from gnnlib.heads.protein.dssp import STATES8, assign_dssp
 from gnnlib.heads.protein.graph_kernels import EDGE_FEATURES, FAR, edge_features, turn_energies
-from gnnlib.heads.protein.trace import PaddedTrace, VirtualBackbone, pad_trace, virtual_backbone
+from gnnlib.heads.protein.trace import (
+    PaddedTrace,
+    VirtualBackbone,
+    pad_trace,
+    steady_trace,
+    trace_roughness,
+    virtual_backbone,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -46,6 +53,7 @@ class TraceFeatures:
         which neighbours in sequence exist, the roughness of the whole trace, and the DSSP state of the estimated
         backbone (one of eight).
     trace : PaddedTrace
+        Of the positions after `steady_trace`, as are all the features.
     backbone : VirtualBackbone
     frames : float64 array [M, 3, 3]
         Of the padded points, rows are the axes.
@@ -57,6 +65,11 @@ class TraceFeatures:
     backbone: VirtualBackbone
     frames: FloatArray
     segment: IntArray
+
+    @property
+    def ca(self) -> FloatArray:
+        """Positions [L, 3] that the features describe: those given, made steady where they were noisy."""
+        return self.trace.points[self.trace.place]
 
     def edges(self, edge_index: IntArray) -> npt.NDArray[np.float32]:
         """Return the features [E, EDGE_FEATURES] of edges [2, E], row 0 sending; see `graph_kernels.edge_features`."""
@@ -81,7 +94,8 @@ def trace_features(ca: FloatArray, segment: IntArray, graph: IntArray | None = N
     graph : int array [L], optional
         Number of the structure that each residue belongs to, non-decreasing; default: one structure.
     """
-    trace = pad_trace(np.asarray(ca, dtype=np.float64), segment)
+    given = np.asarray(ca, dtype=np.float64)
+    trace = pad_trace(steady_trace(given, segment, graph), segment)
     backbone = virtual_backbone(trace)
     bond = np.sqrt(np.sum((np.roll(trace.points, -1, axis=0) - trace.points) ** 2, axis=1)) - _STEP_ANGSTROM
     dihedral = backbone.dihedral_rad[trace.window(-4, 3)]
@@ -101,7 +115,7 @@ def trace_features(ca: FloatArray, segment: IntArray, graph: IntArray | None = N
         0.5 * energy,
         1.0 / (1.0 + np.exp(4.0 * (energy + 0.5))),
         exists,
-        _roughness(bond, trace, segment, graph)[:, None],
+        4.0 * trace_roughness(given, segment, graph)[:, None],
         _virtual_states(trace, backbone, segment, graph),
     ]
     node = np.nan_to_num(np.concatenate(columns, axis=1), nan=0.0, posinf=0.0, neginf=0.0)
@@ -151,15 +165,6 @@ def _virtual_states(
         coords[..., 0] += (graph * (2.0 * float(np.abs(trace.points[trace.place]).max()) + 20.0))[:, None]
     letters = np.frombuffer(assign_dssp(coords, segment).encode("ascii"), np.uint8)
     return (letters[:, None] == np.frombuffer(STATES8.encode("ascii"), np.uint8)).astype(np.float64)
-
-
-def _roughness(bond: FloatArray, trace: PaddedTrace, segment: IntArray, graph: IntArray | None) -> FloatArray:
-    """How far bond lengths of the structure are off on average, in angstrom: tells the noise of the coordinates."""
-    index = np.zeros(len(segment), np.int64) if graph is None else graph
-    inside = np.append(segment[1:] == segment[:-1], False)
-    off = np.where(inside, np.minimum(np.abs(bond[trace.place]), 1.0), 0.0)
-    count = np.maximum(np.bincount(index, inside), 1.0)
-    return np.asarray(4.0 * (np.bincount(index, off) / count)[index])
 
 
 def _dihedral_rad(a: Any, b: Any, c: Any, d: Any) -> FloatArray:
