@@ -92,7 +92,7 @@ def test_reliability_of_honest_and_of_overconfident_probabilities():
 
 def test_off_road_is_farther_than_three_metres_from_every_lane():
     lanes = LaneMap((Lane(1, [[0, 0], [100, 0]]), Lane(2, [[0, 20], [100, 20]])))
-    paths = np.stack([going(30, 0), going(30, 2.5), going(30, 5.0), going(30, 0) + [0, 20]])
+    paths = np.stack([going(30, 0), going(30, 2.5), going(30, 5.0), going(30, 0) + np.array([0, 20])])
     assert off_road(paths, lanes).tolist() == [False, False, True, False]
     with pytest.raises(InputError, match="map with lanes"):
         off_road(paths, LaneMap())

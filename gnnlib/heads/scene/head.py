@@ -237,7 +237,7 @@ class TrajectoryHead(Head):
             edge = edge[:0]
         sender = graph.edge_index[0].index_select(0, edge)
         told = embedding.edge.index_select(0, edge) + self.sender(embedding.node).index_select(0, sender)
-        told = told.view(incoming.shape[0], incoming.shape[1], -1)
+        told = told.view(*incoming.shape, told.shape[-1])
         first = self.nothing.expand(incoming.shape[0], 1, -1)
         return torch.cat([first, told], dim=1), F.pad(incoming >= 0, (1, 0), value=True)
 
