@@ -172,7 +172,7 @@ def _write(path: Path, decoys: list[Decoy]) -> None:
 
 
 def _read(path: Path) -> list[Decoy]:
-    with np.load(path, allow_pickle=False) as archive:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         columns = {key: archive[key] for key in archive.files}
     ends = np.cumsum([len(text) for text in columns["sequences"].tolist()])[:-1]
     parts = zip(
