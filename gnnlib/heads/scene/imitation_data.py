@@ -44,6 +44,7 @@ _PAST = 20
 _KEPT_PAST = 4
 _STRIDE = 3
 _NUM_OTHERS, _NUM_ROAD = 10, 72
+_NEAR_AGENTS, _NEAR_M = 24, 60.0
 _VEHICLES = tuple(AGENT_TYPES.index(name) for name in ("vehicle", "truck", "bus"))
 
 
@@ -125,7 +126,7 @@ class PlanScene:
         span = self.scene.valid[self.vehicles, max(0, at_step - _KEPT_PAST + 1) : at_step + 1 + FUTURE]
         return np.asarray(self.vehicles[span.all(axis=1)])
 
-    def draw(self, at_step: int, change: Augmentation, rng: np.random.Generator, limit: int = 16) -> PlanGraph | None:
+    def draw(self, at_step: int, change: Augmentation, rng: np.random.Generator, limit: int = 10) -> PlanGraph | None:
         """Make a graph of some vehicles at a step; None when there is nobody.
 
         Parameters
@@ -134,17 +135,25 @@ class PlanScene:
             The present.
         change : Augmentation
         rng : numpy.random.Generator
-        limit : int, default 16
+        limit : int, default 10
             Most vehicles to plan for.
         """
         rows = self.choices(at_step)
         if not rows.size:
             return None
-        rows = np.sort(rng.permutation(rows)[:limit])
+        # some vehicles that are near each other, and who is near them, as at the wheel
+        gap = np.linalg.norm(self.scene.xy[:, at_step] - self.scene.xy[rng.choice(rows), at_step], axis=1)
+        gap = np.nan_to_num(gap, nan=np.inf)
+        rows = np.sort(rows[np.argsort(gap[rows], kind="stable")][:limit])
+        near = np.zeros(len(gap), bool)
+        near[np.argsort(gap, kind="stable")[:_NEAR_AGENTS]] = True
+        near &= gap < _NEAR_M
+        near[rows] = True
         moved = self._perturbed(rows, at_step, change, rng)
         dropped = rows[rng.random(len(rows)) < change.drop_past]
         past = moved.xy[:, max(0, at_step - _PAST + 1) : at_step + 1].copy()
         past[dropped, : max(0, past.shape[1] - _KEPT_PAST)] = np.nan
+        past[~near] = np.nan
         seen = self._seen(past, moved.heading_rad[:, at_step], at_step)
         poses = np.column_stack([moved.xy[rows, at_step], moved.heading_rad[rows, at_step]])
         speeds = np.linalg.norm(past[rows, -1] - past[rows, -_KEPT_PAST], axis=1) / ((_KEPT_PAST - 1) * self.scene.dt)

@@ -380,12 +380,13 @@ def _hit_probability(proposals: Proposals, futures: Futures, size: FloatArray) -
     close = (gap**2).sum(-1) < (reach**2)[:, None, None]
     p, a, k, t = np.nonzero(close)
     touch = boxes_overlap(poses[p, t, :2], poses[p, t, 2], size, xy[a, k, t], heading[a, k, t], futures.size[a])
-    # who is behind will keep away; and standing still nobody runs into others
+    p, a, k, t = (index[touch] for index in (p, a, k, t))
+    # the first touch of each decides: who comes from behind will keep away, and who stands runs into nobody
+    first = np.unique((p * agents + a) * modes + k, return_index=True)[1]
+    p, a, k, t = (index[first] for index in (p, a, k, t))
     ahead = np.cos(poses[p, t, 2]) * gap[p, a, k, t, 0] + np.sin(poses[p, t, 2]) * gap[p, a, k, t, 1]
-    moves = proposals.speed[:, _STRIDE - 1 :: _STRIDE][p, t] > 0.2
-    touch &= (ahead > -size[0] / 4) & moves
+    counts = (ahead > -size[0] / 4) & (proposals.speed[:, _STRIDE - 1 :: _STRIDE][p, t] > 0.2)
     worth = np.zeros((count, agents, modes))
-    later = 0.5 ** ((t[touch] + 1) * _STRIDE * 0.1 / 2.0)
-    np.maximum.at(worth, (p[touch], a[touch], k[touch]), later)
+    worth[p[counts], a[counts], k[counts]] = 0.5 ** ((t[counts] + 1) * _STRIDE * 0.1 / 2.0)
     each = (worth * futures.probability).sum(axis=-1)
     return np.asarray(1.0 - np.prod(1.0 - np.minimum(each, 1.0), axis=1))
