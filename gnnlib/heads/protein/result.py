@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,9 +13,9 @@ from gnnlib.results import Result
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from gnnlib.typing import FloatArray
+    from gnnlib.typing import FloatArray, IntArray
 
-__all__ = ["SecondaryStructure", "Torsions"]
+__all__ = ["Assessment", "Consensus", "Reconstruction", "SecondaryStructure", "Torsions"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -139,3 +139,163 @@ class Torsions(Result):
 
     def __repr__(self) -> str:
         return f"Torsions(residues={len(self.phi)}, name={self.name!r})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Reconstruction(Result):
+    """A CA trace folded from distances.
+
+    Parameters
+    ----------
+    coords : array [L, 3]
+        CA in angstrom, centred on the origin.
+    stress : array [L]
+        Weighted root mean square difference between fitted and given distances of each residue, in angstrom; NaN for a
+        residue without a known distance.
+    handedness_confidence : float
+        In [0.5, 1]: how sure the choice of the mirror image is.
+    mirror : array [L, 3]
+        The best trace of the other hand, which was rejected.
+    noise_absolute_angstrom, noise_relative : float
+        Estimated standard deviation of a distance d: ``sqrt(absolute^2 + (relative d)^2)``.
+    cutoff_angstrom : float or None
+        Distance above which pairs seem to be left out of the data; None when all lengths occur.
+    known_fraction : float
+        Share of the pairs whose distance was given.
+    """
+
+    coords: FloatArray
+    stress: FloatArray
+    handedness_confidence: float
+    mirror: FloatArray
+    noise_absolute_angstrom: float
+    noise_relative: float
+    cutoff_angstrom: float | None
+    known_fraction: float
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the distance map of the trace; return the axes."""
+        from gnnlib.heads.protein.plotting import plot_distance_map  # matplotlib only on demand
+
+        return plot_distance_map(self.coords, ax=ax)
+
+    def _rows(self) -> list[tuple[str, str]]:
+        noise = f"{self.noise_absolute_angstrom:.2f} A, {self.noise_relative:.1%} of the distance"
+        cutoff = "no" if self.cutoff_angstrom is None else f"{self.cutoff_angstrom:.1f} A"
+        return [
+            ("residues", f"{len(self.coords):,}"),
+            ("known pairs", f"{self.known_fraction:.1%}"),
+            ("estimated noise", noise),
+            ("cut off at", cutoff),
+            ("mean stress", f"{np.nanmean(self.stress):.2f} A"),
+            ("right hand", f"{self.handedness_confidence:.1%} sure"),
+        ]
+
+    def __repr__(self) -> str:
+        return f"Reconstruction(residues={len(self.coords)}, handedness_confidence={self.handedness_confidence:.3f})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Assessment(Result):
+    """A model measured against its native over CA.
+
+    Parameters
+    ----------
+    rmsd : float
+        Angstrom, after least-squares superposition.
+    tm_score, gdt_ts, gdt_ha, lddt : float
+        In [0, 1]; normalised by the native.
+    lddt_per_residue : array [L]
+        NaN where a residue has no other within 15 A.
+    distances_angstrom : array [L]
+        Distance of each residue to its native place in the superposition of the TM-score.
+    coords : array [L, 3]
+        Model after that superposition, in the rows of the native; NaN where the model has no residue.
+    native : array [L, 3]
+        Native (not exported by `to_dict`).
+    rotation, translation : array [3, 3], [3]
+        The move: ``coords = model @ rotation.T + translation``.
+    num_matched : int
+        Residues that both have.
+    name, native_name : str
+    """
+
+    rmsd: float
+    tm_score: float
+    gdt_ts: float
+    gdt_ha: float
+    lddt: float
+    lddt_per_residue: FloatArray
+    distances_angstrom: FloatArray
+    coords: FloatArray
+    native: FloatArray = field(metadata={"export": False})
+    rotation: FloatArray
+    translation: FloatArray
+    num_matched: int
+    name: str = ""
+    native_name: str = ""
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw lDDT along the chain; return the axes."""
+        from gnnlib.heads.protein.plotting import plot_lddt  # matplotlib only on demand
+
+        return plot_lddt(self.lddt_per_residue, ax=ax)
+
+    @property
+    def _title(self) -> str:
+        names = " against ".join(name for name in (self.name, self.native_name) if name)
+        return f"Assessment of {names}" if names else "Assessment"
+
+    def _rows(self) -> list[tuple[str, str]]:
+        total = len(self.native)
+        residues = f"{total:,}" if self.num_matched == total else f"{self.num_matched:,} of {total:,}"
+        return [
+            ("residues", residues),
+            ("TM-score", f"{self.tm_score:.4f}"),
+            ("GDT-TS / GDT-HA", f"{self.gdt_ts:.4f} / {self.gdt_ha:.4f}"),
+            ("lDDT (CA)", f"{self.lddt:.4f}"),
+            ("RMSD", f"{self.rmsd:.3f} A"),
+        ]
+
+    def __repr__(self) -> str:
+        return f"Assessment(tm_score={self.tm_score:.4f}, gdt_ts={self.gdt_ts:.4f}, lddt={self.lddt:.4f})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Consensus(Result):
+    """Models of one protein scored by their agreement.
+
+    Parameters
+    ----------
+    scores : array [M]
+        Mean similarity of each model to the others.
+    similarity : array [M, M]
+        Symmetric, 1 on the diagonal.
+    lddt_per_residue : array [M, L]
+        Mean lDDT of each residue against the other models.
+    metric : str
+    names : tuple of str
+    """
+
+    scores: FloatArray
+    similarity: FloatArray
+    lddt_per_residue: FloatArray
+    metric: str
+    names: tuple[str, ...] = ()
+
+    @property
+    def ranking(self) -> IntArray:
+        """Indices of the models, best first."""
+        return np.argsort(-self.scores, kind="stable")
+
+    def _rows(self) -> list[tuple[str, str]]:
+        shown = [f"{self.names[i] or i} ({self.scores[i]:.3f})" for i in self.ranking[:5].tolist()]
+        return [
+            ("models", str(len(self.scores))),
+            ("similarity", self.metric),
+            ("mean agreement", f"{self.scores.mean():.3f}"),
+            ("best", ", ".join(shown)),
+        ]
+
+    def __repr__(self) -> str:
+        return f"Consensus(models={len(self.scores)}, best={int(self.ranking[0])})"

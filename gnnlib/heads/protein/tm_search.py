@@ -110,7 +110,7 @@ def _fragment_sizes(count: int) -> list[int]:
     return [*sizes, smallest]
 
 
-@nb.njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
+@nb.njit(cache=True, fastmath=True, error_model="numpy")
 def _place(points: FloatArray, pose: FloatArray, scale: float, squared: FloatArray) -> float:
     """Squared distances of all pairs under a pose; return the TM sum."""
     x, y, z, u, v, w = points[0], points[1], points[2], points[3], points[4], points[5]
@@ -127,7 +127,7 @@ def _place(points: FloatArray, pose: FloatArray, scale: float, squared: FloatArr
     return total
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, error_model="numpy")
 def _count(squared: FloatArray, cutoffs: FloatArray, within: IntArray) -> None:
     for m in range(len(cutoffs)):
         limit, found = cutoffs[m], 0
@@ -136,7 +136,7 @@ def _count(squared: FloatArray, cutoffs: FloatArray, within: IntArray) -> None:
         within[m] = max(within[m], found)
 
 
-@nb.njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
+@nb.njit(cache=True, fastmath=True, error_model="numpy")
 def _gather(points: FloatArray, squared: FloatArray, limit: float, sums: FloatArray) -> float:
     """Sum what a superposition of the pairs below `limit` needs (as in `_running_sums`); return their number."""
     x, y, z, u, v, w = points[0], points[1], points[2], points[3], points[4], points[5]
@@ -165,7 +165,7 @@ def _gather(points: FloatArray, squared: FloatArray, limit: float, sums: FloatAr
     return n
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, error_model="numpy")
 def _fingerprint(squared: FloatArray, limit: float, keys: KeyArray) -> Any:
     """Name of the set of pairs below `limit`: the sum of their random keys."""
     name = np.uint64(0)
@@ -174,7 +174,7 @@ def _fingerprint(squared: FloatArray, limit: float, keys: KeyArray) -> Any:
     return name
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, error_model="numpy")
 def _running_sums(points: FloatArray) -> FloatArray:
     """Sum over residues 0 .. k-1 in row k: count, positions (6), products moving x target (9), squares."""
     count = points.shape[1]
@@ -190,7 +190,7 @@ def _running_sums(points: FloatArray) -> FloatArray:
     return sums
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, error_model="numpy")
 def _fit(sums: FloatArray, pose: FloatArray) -> None:
     """Turn sums over pairs into the pose (rotation, translation) that superposes them."""
     n = sums[0]
@@ -206,7 +206,7 @@ def _fit(sums: FloatArray, pose: FloatArray) -> None:
         pose[9 + i] = (sums[4 + i] - turned) / n
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, error_model="numpy")
 def _quaternion_rotation(m: FloatArray, square: float, pose: FloatArray) -> None:
     """Rotation of the largest eigenvalue of Horn's matrix K of the covariance `m`."""
     k = np.empty((4, 4))
@@ -239,7 +239,7 @@ def _quaternion_rotation(m: FloatArray, square: float, pose: FloatArray) -> None
     pose[6], pose[7], pose[8] = 2.0 * (b * d - a * c), 2.0 * (c * d + a * b), a * a - b * b - c * c + d * d
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, error_model="numpy")
 def _minor(k: FloatArray, row: int, column: int) -> float:
     r0, r1, r2 = int(row == 0), 1 + (row <= 1), 2 + (row <= 2)
     c0, c1, c2 = int(column == 0), 1 + (column <= 1), 2 + (column <= 2)
@@ -250,7 +250,7 @@ def _minor(k: FloatArray, row: int, column: int) -> float:
     )
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, error_model="numpy")
 def _largest_eigenvalue(k: FloatArray, m: FloatArray, upper: float) -> float:
     """Newton from an upper bound on x^4 + c2 x^2 + c1 x + c0, where it falls monotonically to the largest root."""
     c2, c0 = 0.0, 0.0
@@ -277,7 +277,7 @@ def _largest_eigenvalue(k: FloatArray, m: FloatArray, upper: float) -> float:
     return x
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, error_model="numpy")
 def _is_new(name: Any, table: KeyArray) -> bool:
     """Put a fingerprint into an open hash table; False when it was there, True also when the table is full."""
     mask = len(table) - 1
@@ -292,7 +292,7 @@ def _is_new(name: Any, table: KeyArray) -> bool:
     return True
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, error_model="numpy")
 def _random_keys(count: int) -> KeyArray:
     """Make fixed pseudo-random 64-bit keys (splitmix64)."""
     keys = np.empty(count, dtype=np.uint64)
@@ -306,7 +306,7 @@ def _random_keys(count: int) -> KeyArray:
     return keys
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, error_model="numpy")
 def _close_pairs(points: FloatArray, squared: FloatArray, cutoff: float, sums: FloatArray) -> float:
     """Gather the pairs below a cutoff, widened until three are in; return the square of the cutoff used."""
     needed = min(3, len(squared))
@@ -315,7 +315,7 @@ def _close_pairs(points: FloatArray, squared: FloatArray, cutoff: float, sums: F
     return cutoff * cutoff
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, error_model="numpy")
 def _search(
     points: FloatArray, sizes: IntArray, step: int, d0: float, d0_search: float
 ) -> tuple[float, IntArray, FloatArray]:
