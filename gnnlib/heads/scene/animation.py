@@ -99,7 +99,7 @@ def _pictures(scene: Scene, prediction: Prediction | None, steps: IntArray, widt
         ax = figure.add_axes((0.0, 0.0, 1.0, 1.0))
         ax.set_axis_off()
         fit(ax, scene.xy.reshape(-1, 2))
-        ax.set_aspect("equal", adjustable="datalim")
+        _fill(ax, size)
         draw_map(ax, scene)
         canvas.draw()
         background = canvas.copy_from_bbox(figure.bbox)
@@ -146,6 +146,15 @@ def _figure_size(scene: Scene, width: int) -> tuple[float, float]:
     extent = np.maximum(np.ptp(known, axis=0) + 24.0, 40.0) if len(known) else np.array([1.0, 1.0])
     share = float(np.clip(extent[1] / extent[0], 0.4, 1.4))
     return width / _DPI, round(width * share) / _DPI
+
+
+def _fill(ax: Axes, size: tuple[float, float]) -> None:
+    """Widen the limits to the proportions of the picture, so that a metre is as long in x as in y."""
+    (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+    metres = max((right - left) / size[0], (high - low) / size[1])
+    ax.set_xlim(0.5 * (left + right - metres * size[0]), 0.5 * (left + right + metres * size[0]))
+    ax.set_ylim(0.5 * (low + high - metres * size[1]), 0.5 * (low + high + metres * size[1]))
+    ax.set_aspect("auto")
 
 
 def _draw_moment(ax: Axes, scene: Scene, prediction: Prediction | None, step: int, chosen: IntArray) -> list[Any]:
