@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gnnlib.seeding import Seed
     from gnnlib.typing import ArrayLike, BoolArray, FloatArray, IntArray
 
-__all__ = ["reconstruct"]
+__all__ = ["checked_distances", "reconstruct"]
 
 _SYMMETRY_ANGSTROM = 1e-4
 _BREAK_ANGSTROM, _BREAK_SIGMAS = 1.0, 4.0
@@ -91,7 +91,7 @@ def reconstruct(
     >>> found.coords.shape, bool(found.handedness_confidence > 0.9)
     ((12, 3), True)
     """
-    given_distances, known, reliability = _checked_matrix(distances, weights, mask)
+    given_distances, known, reliability = checked_distances(distances, weights, mask)
     count = len(given_distances)
     stretch = _checked_segment(segment, count)
     bonded = _bonded(given_distances, known, stretch)
@@ -125,7 +125,7 @@ def _result(found: Fold, distances: FloatArray, known: BoolArray) -> Reconstruct
     )
 
 
-def _checked_matrix(distances: Any, weights: Any, mask: Any) -> tuple[FloatArray, BoolArray, FloatArray]:
+def checked_distances(distances: Any, weights: Any, mask: Any) -> tuple[FloatArray, BoolArray, FloatArray]:
     """Distances, what is known and the reliability; symmetric, with clear errors."""
     matrix = as_float_array("distances", distances)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or len(matrix) < 2:
