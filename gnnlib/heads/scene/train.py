@@ -187,6 +187,14 @@ def load_windows(folder: Path, sources: Sequence[str], split: str) -> list[Scene
     return windows
 
 
+def validation_windows(preset: Preset, folder: Path) -> list[SceneWindow]:
+    """Read and generate the windows by which a preset's epoch is chosen."""
+    windows = load_windows(folder, preset.sources, "val")
+    if preset.generated:
+        windows += scene_windows(_generated_scenes(_GENERATED_VAL, _VAL_SEED), source="generated")
+    return windows
+
+
 def training_scenes(preset: Preset, folder: Path) -> list[Scene]:
     """Read and generate the scenes that a preset learns from."""
     scenes = [scene for source in preset.sources for scene in load_split(folder, source, "train")[0]]
@@ -263,9 +271,7 @@ def run(
     """
     preset, folder = PRESETS[preset_name], data_folder(data)
     scenes = training_scenes(preset, folder)
-    val = load_windows(folder, preset.sources, "val")
-    if preset.generated:
-        val += scene_windows(_generated_scenes(_GENERATED_VAL, _VAL_SEED), source="generated")
+    val = validation_windows(preset, folder)
     _logger.info("%d scenes, %d windows to validate", len(scenes), sum(len(window.rows) for window in val))
     model = build_model(preset, seed=seed)
     place = runs / f"{preset_name}-{seed}"

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 
 from gnnlib.encoder import tune_cpu
 from gnnlib.heads.scene.baselines_learned import HiVTLike, VectorNetLike
-from gnnlib.heads.scene.train import PRESETS, data_folder, load_windows, train_model, training_scenes
+from gnnlib.heads.scene.train import PRESETS, data_folder, train_model, training_scenes, validation_windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     result = train_model(
         model,
         training_scenes(preset, data),
-        load_windows(data, preset.sources, "val"),
+        validation_windows(preset, data),
         config,
         folder=folder,
         seed=chosen.seed,

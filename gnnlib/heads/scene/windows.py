@@ -91,12 +91,12 @@ class Timeline:
             raise MissingExtraError("pyarrow", "scene") from error
         if not {"uid", "abs_step"} <= set(pq.read_schema(tracks).names):
             return None
-        table = pq.read_table(tracks, columns=["scene", "agent", "step", "uid", "abs_step"])
+        table = pq.read_table(tracks, columns=["scene", "agent", "uid", "abs_step"])
         columns = {name: table.column(name).to_pylist() for name in table.column_names}
         offset: dict[str, int] = {}
         identity: dict[tuple[str, int | str], int] = {}
-        for scene, agent, step, uid, now in zip(*columns.values(), strict=True):
-            offset[scene] = now - step
+        for scene, agent, uid, now in zip(*columns.values(), strict=True):
+            offset[scene] = min(now, offset.get(scene, now))  # the first step of a scene is its step 0
             identity[scene, agent] = uid
         return cls(offset, identity)
 
