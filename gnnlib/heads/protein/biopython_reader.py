@@ -62,17 +62,21 @@ def parse_with_biopython(data: bytes, path: PathLike, file_format: str, model: i
         raise FileFormatError.at(path, None, "there are no coordinates in the file")
     if not 1 <= model <= len(models):
         raise InputError(f"{path}: `model` must be 1 .. {len(models)}, the models in the file; found {model}")
-    return _table(models[model - 1], len(models))
+    # Biopython keeps single precision; a PDB file has three decimals
+    return _table(models[model - 1], len(models), decimals=3 if file_format == "pdb" else 8)
 
 
 def _unpacked(residue: Any) -> list[tuple[str, Any]]:
     """Residue names and atoms of all alternatives, in the order of the file."""
     variants = residue.disordered_get_list() if residue.is_disordered() == 2 else [residue]
     pairs = [(variant.get_resname(), atom) for variant in variants for atom in variant.get_unpacked_list()]
-    return sorted(pairs, key=lambda pair: int(pair[1].get_serial_number() or 0))
+    serials = [str(atom.get_serial_number()) for _, atom in pairs]
+    if not all(serial.isdecimal() for serial in serials):
+        return pairs
+    return [pairs[i] for i in sorted(range(len(pairs)), key=lambda i: int(serials[i]))]
 
 
-def _table(model: Any, num_models: int) -> AtomTable:
+def _table(model: Any, num_models: int, decimals: int) -> AtomTable:
     names: list[str] = []
     chains: list[str] = []
     icodes: list[str] = []
@@ -103,7 +107,7 @@ def _table(model: Any, num_models: int) -> AtomTable:
         lines=np.zeros(len(names), dtype=np.int64),
         atom_residue=np.array(owner, dtype=np.int64),
         atom_code=np.array([ATOM_CODES[atom.get_name()] for atom in atoms], dtype=np.int64),
-        xyz=np.array([atom.get_coord() for atom in atoms], dtype=np.float64).reshape(-1, 3),
+        xyz=np.array([atom.get_coord() for atom in atoms], dtype=np.float64).reshape(-1, 3).round(decimals),
         b_factor=np.array([atom.get_bfactor() for atom in atoms], dtype=np.float64),
         altloc=np.array([ord(atom.get_altloc()) % 32 and ord(atom.get_altloc()) for atom in atoms], dtype=np.uint8),
         occupancy=np.array([1.0 if atom.occupancy is None else atom.occupancy for atom in atoms], dtype=np.float64),

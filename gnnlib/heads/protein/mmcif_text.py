@@ -287,9 +287,13 @@ _ATOM, _HETATM = (int.from_bytes(word, "little") for word in (b"ATOM", b"HETA"))
 
 
 def _body_end(data: bytes, body: int) -> int:
-    """Where the rows end: at a line with a comment, a name or a keyword, or at the end of the file."""
-    found = [data.find(b"\n" + mark, body - 1) for mark in _ENDS]
-    return min((place + 1 for place in found if place >= 0), default=len(data))
+    """Where the rows end: at a line with a name or a keyword, or at the end of the file; comment marks left off."""
+    found = [data.find(b"\n" + mark, body - 1) for mark in _ENDS[1:]]
+    end = min((place + 1 for place in found if place >= 0), default=len(data))
+    text = data[body:end].rstrip()
+    while text.endswith(b"\n#"):
+        text = text[:-1].rstrip()
+    return body + len(text)
 
 
 def _rectangle(data: bytes, body: int, width: int, chosen: dict[str, int], first_line: int) -> _Loop | None:
