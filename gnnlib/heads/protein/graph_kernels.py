@@ -45,7 +45,7 @@ def bond_energy(carbon: Any, oxygen: Any, nitrogen: Any, hydrogen: Any, acceptor
     >>> c, o, n, h = (np.array([[x, 0.0, 0.0]]) for x in (0.0, 1.23, 4.13, 3.13))
     >>> pad = lambda a: np.concatenate([a, np.zeros((2, 3)), a])
     >>> round(bond_energy(pad(c), pad(o), pad(n), pad(h), 0, 3), 2)
-    -2.94
+    -2.91
     """
     if donor == acceptor or donor == acceptor + 1:
         return 0.0
