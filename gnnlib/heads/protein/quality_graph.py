@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["QUALITY_SPEC", "QualityGraph", "QualityInput", "prepare_model", "quality_graph"]
 
-NUM_NEIGHBOURS = 20
+NUM_NEIGHBOURS = 16
 _FLAWS = 8
 _STEP_ANGSTROM, _STEP_SCALE = 3.8, 0.2
 _CLASHES_ANGSTROM = (3.6, 4.2)

@@ -74,7 +74,7 @@ class Preset:
 
 
 _FIT = FitConfig(
-    epochs=24,
+    epochs=20,
     learning_rate=2e-3,
     warmup_steps=300,
     weight_decay=0.03,
