@@ -76,6 +76,20 @@ from .heads.combinatorial.tsp.api import solve_tsp as solve_tsp
 from .heads.combinatorial.tsp.io import read_tsplib as read_tsplib
 from .heads.combinatorial.tsp.problem import TSP as TSP
 from .heads.combinatorial.tsp.result import TourResult as TourResult
+from .heads.protein.assessment import assess as assess
+from .heads.protein.assessment import consensus as consensus
+from .heads.protein.decode import reconstruct as reconstruct
+from .heads.protein.design import predict_sequence as predict_sequence
+from .heads.protein.graph import residue_graph as residue_graph
+from .heads.protein.io import read_structure as read_structure
+from .heads.protein.problem import Structure as Structure
+from .heads.protein.secondary import secondary_structure as secondary_structure
+from .heads.protein.torsions import torsions as torsions
+from .heads.scene.api import predict_trajectories as predict_trajectories
+from .heads.scene.io import read_scene as read_scene
+from .heads.scene.io_table import read_scenes as read_scenes
+from .heads.scene.problem import Scene as Scene
+from .heads.scene.sim import SceneSim as SceneSim
 from .stop import (
     AnyOf as AnyOf,
 )
