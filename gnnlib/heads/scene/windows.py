@@ -131,13 +131,21 @@ def scene_windows(
         for start in range(0, scene.num_steps - PAST - FUTURE + 1, stride):
             rows = _moving_vehicles(scene, start)
             if timeline is not None and scene.name in timeline.offset:
-                time = (start + timeline.offset[scene.name]) // stride
-                keys = [(timeline.identity[scene.name, scene.agents[row]], time) for row in rows]
-                rows = rows[[key not in seen for key in keys]]
-                seen.update(keys)
+                rows = _unseen(scene, rows, (start + timeline.offset[scene.name]) // stride, timeline, seen)
             if rows.size:
                 windows.append(SceneWindow(scene, start, rows, source))
     return windows
+
+
+def _unseen(scene: Scene, rows: IntArray, time: int, timeline: Timeline, seen: set[tuple[int, int]]) -> IntArray:
+    """Return the rows of vehicles that no window has had at this time, and put them into `seen`."""
+    kept = []
+    for row in rows.tolist():
+        key = (timeline.identity[scene.name, scene.agents[row]], time)
+        if key not in seen:
+            seen.add(key)
+            kept.append(row)
+    return np.array(kept, np.int64)
 
 
 def _moving_vehicles(scene: Scene, start: int) -> IntArray:
