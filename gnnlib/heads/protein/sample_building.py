@@ -30,7 +30,7 @@ _CLASH_ANGSTROM, _CONTACT_ANGSTROM = 4.2, 8.0
 _LETTERS = {"H": "AELKQMRIEALK", "E": "VITYFWVTKLRE", "C": "GNPDSTKEQA"}
 
 
-def build_chain(elements: str, *, seed: int, draws: int = 300, name: str = "") -> Structure:
+def build_chain(elements: str, *, seed: int, draws: int = 300, reach: float = 0.3, name: str = "") -> Structure:
     """Build a compact chain from a list of secondary-structure elements.
 
     Parameters
@@ -42,6 +42,8 @@ def build_chain(elements: str, *, seed: int, draws: int = 300, name: str = "") -
         Same seed, same chain.
     draws : int
         Ways that are tried for every loop or turn, at least 1.
+    reach : float
+        How much the growing end is kept at the surface: 0.3 packs short chains, long ones need more to go on.
     name : str
 
     Returns
@@ -60,7 +62,7 @@ def build_chain(elements: str, *, seed: int, draws: int = 300, name: str = "") -
     while place < len(words):
         is_joint = words[place][0] in "LT" and place + 1 < len(words)
         part = words[place : place + 1 + is_joint]
-        torsions = _best_extension(torsions, part, draws if is_joint else 1, random)
+        torsions = _best_extension(torsions, part, draws if is_joint else 1, random, reach)
         states += "".join(_states(word) for word in part)
         place += len(part)
     coords = build_backbone(torsions[:, 0].copy(), torsions[:, 1].copy(), 180.0)
@@ -103,27 +105,29 @@ def _draw(word: str, random: np.random.Generator) -> FloatArray:
     return np.array(centre) + shared + random.normal(0.0, spread, (count, 2))
 
 
-def _best_extension(torsions: FloatArray, words: list[str], draws: int, random: np.random.Generator) -> FloatArray:
+def _best_extension(
+    torsions: FloatArray, words: list[str], draws: int, random: np.random.Generator, reach: float = 0.3
+) -> FloatArray:
     """Append elements: of several draws the one of highest score."""
     best, best_score = torsions, -np.inf
     start = len(torsions)
     is_rigid = np.concatenate([np.full(len(_states(word)), word[0] in "HB") for word in words])
     for _ in range(draws):
         candidate = np.concatenate([torsions, *(_draw(word, random) for word in words)])
-        score = 0.0 if draws == 1 else _score(candidate, start)
+        score = 0.0 if draws == 1 else _score(candidate, start, reach)
         if score > best_score:
             best, best_score = candidate, score
     for _ in range(0 if draws == 1 else draws):  # hill climbing closes the hydrogen bonds of strands
         moved = best.copy()
         chosen = (random.random(len(best) - start) < 0.3) & ~is_rigid
         moved[start:][chosen] += random.normal(0.0, 5.0, (int(chosen.sum()), 2))
-        score = _score(moved, start)
+        score = _score(moved, start, reach)
         if score > best_score:
             best, best_score = moved, score
     return best
 
 
-def _score(torsions: FloatArray, start: int) -> float:
+def _score(torsions: FloatArray, start: int, reach: float) -> float:
     """Contacts and hydrogen bonds that the residues from `start` on make, less their clashes."""
     coords = build_backbone(torsions[:, 0].copy(), torsions[:, 1].copy(), 180.0)
     ca = coords[:, 1]
@@ -133,8 +137,9 @@ def _score(torsions: FloatArray, start: int) -> float:
     contacts = float(np.count_nonzero(pairs[:, 1] - pairs[:, 0] > 5))
     clashes = float(np.count_nonzero(distance < _CLASH_ANGSTROM))
     bonds = _hydrogen_bonds(coords, pairs)
-    spread = float(np.linalg.norm(ca - ca.mean(axis=0), axis=1).mean())
-    return contacts + 12.0 * bonds - 200.0 * clashes - 3.0 * spread
+    depth = np.linalg.norm(ca - ca.mean(axis=0), axis=1)
+    end = float(depth[-1])  # a buried end leaves no room for what follows
+    return contacts + 12.0 * bonds - 200.0 * clashes - 4.0 * float(depth.mean()) + reach * end
 
 
 def _hydrogen_bonds(coords: FloatArray, pairs: IntArray) -> float:

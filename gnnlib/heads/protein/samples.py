@@ -42,7 +42,7 @@ SAMPLES = {
     ),
 }
 _FOLDER = "protein-samples"
-_DOMAIN = "L3 B6 L5 H18 L5 B7 L5 H18 L5 B6 L5 H20 L5 B7 L5 H18 L5 B6 L4"
+_DOMAIN = "L2 B6 L8 H14 L8 B6 L8 H14 L8 B6 L8 H14 L8 B6 L8 H14 L8 B6 L3"
 
 
 def list_samples() -> list[str]:
@@ -103,7 +103,7 @@ def build_sample(name: str) -> str:
         "helix": lambda: _chain("helix", "H30", 0, 1).to_pdb(),
         "hairpin": lambda: _hairpin().to_pdb(),
         "bundle": lambda: _bundle().to_pdb(),
-        "domain": lambda: _chain("domain", _DOMAIN, 1, 500).to_mmcif(),
+        "domain": lambda: _chain("domain", _DOMAIN, 4, 500, 0.7).to_mmcif(),
         "dimer": lambda: _dimer().to_pdb(),
         "trace": lambda: Structure.from_arrays(_bundle().ca, _bundle().sequence, name="trace").to_pdb(),
         "ensemble": _ensemble,
@@ -126,10 +126,10 @@ def write_samples(folder: PathLike) -> None:
         Path(folder, file).write_text(build_sample(name), encoding="utf-8")
 
 
-def _chain(name: str, elements: str, seed: int, draws: int) -> Structure:
+def _chain(name: str, elements: str, seed: int, draws: int, reach: float = 0.3) -> Structure:
     from gnnlib.heads.protein.sample_building import build_chain  # compiles
 
-    return build_chain(elements, seed=seed, draws=draws, name=name)
+    return build_chain(elements, seed=seed, draws=draws, reach=reach, name=name)
 
 
 def _hairpin() -> Structure:
@@ -137,7 +137,7 @@ def _hairpin() -> Structure:
 
 
 def _bundle() -> Structure:
-    return _chain("bundle", "H20 L4 H20 L4 H20 L4 H20", 4, 400)
+    return _chain("bundle", "H20 L4 H20 L4 H20 L4 H20", 4, 200)
 
 
 def _dimer() -> Structure:
