@@ -308,3 +308,13 @@ def test_batches_hold_every_chain_once_and_repeat_with_the_seed() -> None:
     assert sum(sizes) == 7 and max(sizes) == 2
     one, other = next(iter(batches(2))), next(iter(DesignBatches(chains, 100, PRESETS["tiny"], seed=5)(2)))
     assert torch.equal(one.x, other.x)
+
+
+@pytest.mark.parametrize(
+    "coords",
+    [np.zeros((9, 3)), np.arange(20)[:, None] * [3.8, 0.0, 0.0], np.zeros((6, 5, 3)), 1000.0 * fold(12, 0)[:, 1]],
+    ids=["one place", "a line", "atoms in one place", "no two neighbours"],
+)
+def test_a_trace_without_a_shape_still_gets_probabilities(coords: np.ndarray[Any, Any]) -> None:
+    design = predict_sequence(coords, model=tiny())
+    assert np.isfinite(design.probabilities).all() and len(design.sequence) == len(coords)

@@ -28,6 +28,7 @@ _PAD = 3
 _CA_STEP_ANGSTROM, _CA_ANGLE_DEG, _CA_DIHEDRAL_DEG = 3.8, 120.0, -170.0
 _LAST_PSI_DEG = 140.0
 _RIDGE = 0.1
+_FLAT = 1e-3
 
 PEPTIDE_SHAPE = (26, 6)
 """Shape of the regression's coefficients: terms, and the coordinates of C and of the next N."""
@@ -144,12 +145,21 @@ def _pad(ca: FloatArray) -> FloatArray:
         step = np.array([[_CA_STEP_ANGSTROM, 0.0, 0.0], [1.0, 3.6, 0.0]])
         ca = np.concatenate([ca, ca[-1] + np.cumsum(step[len(ca) - 1 :], axis=0)]) if len(ca) == 2 else ca
         ca = np.concatenate([ca, ca[-1] + np.cumsum(step, axis=0)]) if len(ca) == 1 else ca
-    out = ca
+    out = _bent(ca)
     for _ in range(_PAD):
         for_end = place_atom(out[-3], out[-2], out[-1], _CA_STEP_ANGSTROM, _CA_ANGLE_DEG, _CA_DIHEDRAL_DEG)
         for_start = place_atom(out[2], out[1], out[0], _CA_STEP_ANGSTROM, _CA_ANGLE_DEG, _CA_DIHEDRAL_DEG)
         out = np.concatenate([for_start[None], out, for_end[None]])
     return out
+
+
+def _bent(ca: FloatArray) -> FloatArray:
+    """Return the trace, shaken by a hundredth of an angstrom if three neighbours lie on a line or in one place."""
+    step = np.diff(ca, axis=0)
+    if (np.linalg.norm(np.cross(step[:-1], step[1:]), axis=1) > _FLAT).all():
+        return ca
+    # such a trace has no plane at that place, so any one will do; the same one each time
+    return ca + 0.01 * np.sin(np.arange(ca.size) ** 2.0).reshape(ca.shape)
 
 
 def _rebuild(ca: FloatArray, peptide: FloatArray) -> tuple[FloatArray, FloatArray]:
