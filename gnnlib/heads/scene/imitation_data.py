@@ -43,7 +43,7 @@ PERTURBED_WEIGHT = 0.1
 _PAST = 20
 _KEPT_PAST = 4
 _STRIDE = 3
-_NUM_OTHERS, _NUM_ROAD = 10, 72
+_NUM_OTHERS, _NUM_ROAD = 10, 80
 _NEAR_AGENTS, _NEAR_M = 24, 60.0
 _VEHICLES = tuple(AGENT_TYPES.index(name) for name in ("vehicle", "truck", "bus"))
 
@@ -123,6 +123,8 @@ class PlanScene:
 
     def choices(self, at_step: int) -> IntArray:
         """Rows of the vehicles that were there for four steps and will be for the whole horizon."""
+        if at_step + FUTURE >= self.scene.num_steps:
+            return self.vehicles[:0]
         span = self.scene.valid[self.vehicles, max(0, at_step - _KEPT_PAST + 1) : at_step + 1 + FUTURE]
         return np.asarray(self.vehicles[span.all(axis=1)])
 
@@ -224,10 +226,12 @@ class PlanScene:
         heading = moved.heading_rad[:, steps][nearest] - poses[:, 2, None, None]
         near = np.take_along_axis(gap, nearest, axis=1) < 40.0
         present = np.isfinite(xy[..., 0]) & near[..., None]
-        road, half, road_mask = self._near_pieces(poses)
+        driven = moved.xy[rows][:, step : step + 1 + FUTURE]
+        road, half, road_mask = self._near_pieces(poses, driven[:, ::_STRIDE])
+        reach = 10.0 + 1.3 * np.linalg.norm(driven[:, -1] - driven[:, 0], axis=1)
         way, way_mask = np.zeros((count, NUM_ROUTE, 2, 2)), np.zeros((count, NUM_ROUTE), bool)
         for i, row in enumerate(rows.tolist()):
-            line = ahead_of(self.route(row), poses[i])
+            line = ahead_of(self.route(row), poses[i], max(30.0, float(reach[i])))
             way[i, : len(line) - 1] = np.stack([line[:-1], line[1:]], axis=1)
             way_mask[i, : len(line) - 1] = True
         flat = into_frame(way.reshape(count, -1, 2), poses).reshape(way.shape)
@@ -243,17 +247,19 @@ class PlanScene:
             torch.from_numpy(way_mask),
         )
 
-    def _near_pieces(self, poses: FloatArray) -> tuple[FloatArray, FloatArray, BoolArray]:
-        """Find the pieces of road nearest to a point 15 m ahead of each vehicle; in its frame, padded."""
+    def _near_pieces(self, poses: FloatArray, driven: FloatArray) -> tuple[FloatArray, FloatArray, BoolArray]:
+        """Find the pieces of road nearest to the driven paths [E, S, 2] and a little beyond; padded, in their frames."""
         count, known = len(poses), len(self.road)
         road, half = np.zeros((count, _NUM_ROAD, 2, 2)), np.ones((count, _NUM_ROAD))
         mask = np.zeros((count, _NUM_ROAD), bool)
         if not known:
             return road, half, mask
-        ahead = poses[:, :2] + 15.0 * np.column_stack([np.cos(poses[:, 2]), np.sin(poses[:, 2])])
+        beyond = driven[:, -1:] + 0.2 * (driven[:, -1:] - driven[:, :1])
         middle = self.pieces.mean(axis=1)
+        path = np.concatenate([driven, beyond], axis=1)
+        away = ((path[:, :, None] - middle) ** 2).sum(-1).min(axis=1)
         kept = min(known, _NUM_ROAD)
-        nearest = np.argpartition(np.linalg.norm(middle - ahead[:, None], axis=-1), kept - 1, axis=1)[:, :kept]
+        nearest = np.argpartition(away, kept - 1, axis=1)[:, :kept]
         road[:, :kept] = into_frame(self.pieces[nearest].reshape(count, -1, 2), poses).reshape(count, kept, 2, 2)
         half[:, :kept], mask[:, :kept] = self.road.half_width[nearest], True
         return road, half, mask

@@ -52,10 +52,10 @@ def into_frame(points: FloatArray, poses: FloatArray) -> FloatArray:
     return rotate(points - poses[:, None, :2], -poses[:, 2])
 
 
-def ahead_of(route: Route, pose: FloatArray) -> FloatArray:
-    """Points of a route from 6 m behind a pose to 75 m ahead."""
+def ahead_of(route: Route, pose: FloatArray, reach_m: float) -> FloatArray:
+    """Return points [NUM_ROUTE + 1, 2] of a route from 6 m behind a pose to `reach_m` ahead."""
     place = float(route.project(pose[:2])[0])
-    return route.points(place + np.linspace(-6.0, 75.0, NUM_ROUTE + 1))
+    return route.points(place + np.linspace(-6.0, reach_m, NUM_ROUTE + 1))
 
 
 def route_features(route: Route, pose: FloatArray) -> FloatArray:

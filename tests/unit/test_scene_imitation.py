@@ -1,0 +1,249 @@
+"""The imitation planner: its data, its head, its presets, its policy."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from gnnlib.encoder import Encoder, GraphModel
+from gnnlib.errors import InputError, WeightsError
+from gnnlib.heads.scene.generate import generate_scene
+from gnnlib.heads.scene.graph import SCENE_SPEC
+from gnnlib.heads.scene.imitation import ABLATION, IMITATION_PRESETS, ImitationPlanner, build_planner
+from gnnlib.heads.scene.imitation_data import PERTURBED_WEIGHT, Augmentation, PlanBatches, PlanScene
+from gnnlib.heads.scene.imitation_graph import join_plan_graphs, perturbed_path, route_features
+from gnnlib.heads.scene.imitation_head import PLAN_LOSSES, ROUTE_FEATURES, PlanHead, drive_controls
+from gnnlib.heads.scene.losses import Plan, environment_losses
+from gnnlib.heads.scene.problem import Scene
+from gnnlib.heads.scene.road import Route
+from gnnlib.heads.scene.scenarios import make_scenario
+from gnnlib.heads.scene.sim import SceneSim, StartShift
+from gnnlib.heads.scene.train_imitation import train_planner
+from gnnlib.testing import NodeValueHead
+from gnnlib.training import FitConfig
+
+PLAIN = Augmentation(drop_past=0.0)
+
+
+@pytest.fixture(scope="module")
+def street():
+    return PlanScene(generate_scene("highway", seed=4, num_steps=60, density=0.4))
+
+
+def drawn(item, change=PLAIN, step=25, seed=0):
+    graph = item.draw(step, change, np.random.default_rng(seed))
+    assert graph is not None
+    return graph
+
+
+def test_constant_controls_drive_the_bicycle_of_the_kinematics():
+    from gnnlib.heads.scene.kinematics import controls_to_poses
+
+    curvature, speed = 0.05, 8.0
+    xy, heading, _ = drive_controls(
+        torch.tensor([speed], dtype=torch.float64),
+        torch.zeros(1, 20, dtype=torch.float64),
+        torch.full((1, 20), curvature, dtype=torch.float64),
+        0.1,
+    )
+    controls = np.tile([speed, np.arctan(2.7 * curvature)], (20, 1))
+    poses = controls_to_poses([0, 0, 0], controls, wheelbase_m=2.7, dt=0.1)[1:]
+    assert np.allclose(heading[0], poses[:, 2])
+    assert np.allclose(xy[0], poses[:, :2], atol=1e-3)  # a chord for an arc
+
+
+def test_braking_ends_at_a_standstill_and_can_start_again():
+    push = torch.tensor([[-4.0] * 5 + [2.0] * 5])
+    xy, _, speed = drive_controls(torch.tensor([1.0]), push, torch.zeros(1, 10), 0.1)
+    assert speed.min() == 0.0 and (xy[..., 0].diff() >= 0).all()
+    assert float(speed[0, -1]) == pytest.approx(1.0)
+
+
+def test_targets_are_the_recorded_futures_in_the_frame_of_the_vehicle(street):
+    graph = drawn(street)
+    origin, target = graph.origin.numpy(), graph.target.numpy()
+    rows = [street.scene.agents.index(a) for a in street.scene.agents]
+    cos, sin = np.cos(origin[:, 2]), np.sin(origin[:, 2])
+    x = origin[:, 0, None] + cos[:, None] * target[..., 0] - sin[:, None] * target[..., 1]
+    y = origin[:, 1, None] + sin[:, None] * target[..., 0] + cos[:, None] * target[..., 1]
+    here = street.scene.xy[rows, 25]
+    for k in range(len(origin)):
+        row = int(np.nanargmin(np.linalg.norm(here - origin[k, :2], axis=1)))
+        assert np.allclose(street.scene.xy[row, 26:56], np.stack([x[k], y[k]], axis=-1), atol=1e-3)
+
+
+def test_what_the_network_sees_holds_nothing_of_the_future(street):
+    scene = street.scene
+    xy = scene.xy.copy()
+    xy[:, 26:] += np.linspace(0, 3, xy.shape[1] - 26)[:, None]
+    other = PlanScene(replace(scene, xy=xy))
+    other.routes = {row: street.route(int(row)) for row in street.vehicles}
+    one, two = drawn(street), drawn(other)
+    for name in ("x", "edge_index", "edge_attr", "speed", "turned", "route", "origin"):
+        assert torch.equal(getattr(one, name), getattr(two, name)), name
+    assert not torch.equal(one.target, two.target)
+
+
+def test_dropping_the_past_leaves_four_steps(street):
+    whole, dropped = drawn(street), drawn(street, Augmentation(drop_past=1.0))
+    assert not torch.equal(whole.x, dropped.x)
+    assert torch.equal(whole.target, dropped.target) and torch.equal(whole.speed, dropped.speed)
+
+
+def test_perturbed_vehicles_start_aside_come_back_and_count_a_tenth(street):
+    plain, pushed = drawn(street), drawn(street, replace(PLAIN, perturb=1.0))
+    moved = (plain.origin - pushed.origin)[:, :2].norm(dim=1) > 1e-6
+    assert moved.any()
+    assert torch.allclose(pushed.imitate[moved], PERTURBED_WEIGHT * plain.imitate[moved])
+    assert torch.equal(pushed.matter, plain.matter)
+    ends = []
+    for graph in (plain, pushed):
+        cos, sin = graph.origin[:, 2].cos(), graph.origin[:, 2].sin()
+        last = graph.target[:, -1].double()
+        ends.append(
+            graph.origin[:, :2]
+            + torch.stack([cos * last[:, 0] - sin * last[:, 1], sin * last[:, 0] + cos * last[:, 1]], 1)
+        )
+    assert torch.allclose(*ends, atol=1e-3)
+
+
+def test_sharp_or_slow_perturbations_are_rejected():
+    path = np.stack([0.3 * np.arange(60.0), np.zeros(60)], axis=-1)
+    assert perturbed_path(path, np.zeros(60), 20, StartShift(1.0, 0.5), 0.1) is None
+    assert perturbed_path(path * 0.1, np.zeros(60), 20, StartShift(0.1, 0.0), 0.1) is None
+    assert perturbed_path(path * 4, np.zeros(60), 20, StartShift(1.0, 0.1), 0.1) is not None
+
+
+def test_imitation_dropout_drops_imitation_only(street):
+    graph = drawn(street, replace(PLAIN, drop_imitation=1.0))
+    assert float(graph.imitate.sum()) == 0.0 and float(graph.matter.sum()) > 0.0
+    head = PlanHead(16)
+    model = GraphModel(Encoder([SCENE_SPEC], width=16, depth=1, edge_width=8), head)
+    losses = model.losses(model(graph), graph)
+    assert float(losses["imitation"].detach()) == 0.0 and float(losses["off_road"].detach()) > 0.0
+
+
+def test_the_recorded_drive_costs_little_in_its_own_surroundings(street):
+    """The environment losses and the surroundings fit together: who drove did so on the road, past the others."""
+    graph = drawn(street)
+    part = slice(2, None, 3)
+    driven = Plan(graph.target[:, part, :2], graph.target[:, part, 2], graph.size)
+    aside = Plan(driven.xy + torch.tensor([0.0, 12.0]), driven.heading_rad, driven.size)
+    good = environment_losses(driven, graph.around, dt=0.3)
+    bad = environment_losses(aside, graph.around, dt=0.3)
+    assert float(good["collision"]) < 0.05 and float(good["off_road"]) < 0.1 and float(good["off_route"]) < 0.4
+    assert float(bad["off_route"]) > 3 * float(good["off_route"]) + 1.0
+
+
+def test_the_features_of_a_route_do_not_depend_on_the_frame():
+    line = np.array([[0.0, 0.0], [30.0, 0.0], [60.0, 20.0], [90.0, 60.0]])
+    pose = np.array([5.0, 1.0, 0.2])
+    cos, sin = np.cos(1.1), np.sin(1.1)
+    turn = np.array([[cos, -sin], [sin, cos]])
+    moved = np.append(turn @ pose[:2] + [7.0, -3.0], pose[2] + 1.1)
+    here = route_features(Route.along(line), pose)
+    there = route_features(Route.along(line @ turn.T + [7.0, -3.0]), moved)
+    assert here.shape == (ROUTE_FEATURES,) and np.allclose(here, there)
+
+
+def test_a_batch_plans_what_its_graphs_plan_alone(street):
+    model = build_planner(width=16, depth=2, edge_width=8).eval()
+    graphs = [drawn(street, step=step) for step in (22, 28)]
+    with torch.inference_mode():
+        alone = torch.cat([model(graph).xy for graph in graphs])
+        together = model(join_plan_graphs(graphs)).xy
+    assert torch.allclose(alone, together, atol=1e-4)
+
+
+def test_every_preset_trains_on_its_named_losses(street, tmp_path):
+    assert ABLATION == ("past_dropout", "perturbed", "environment", "less_imitation", "imitation_dropout")
+    for name, preset in IMITATION_PRESETS.items():
+        assert set(preset.loss_weights) == set(PLAN_LOSSES)
+        model = build_planner(width=16, depth=1, edge_width=8)
+        config = FitConfig(epochs=1, batch_size=2, steps_per_epoch=1)
+        result = train_planner(model, name, [street], [street], folder=tmp_path / name, config=config)
+        assert result.steps == 1 and {f"train/{loss}" for loss in PLAN_LOSSES} <= set(result.best)
+    weights = [IMITATION_PRESETS[name].loss_weights for name in ABLATION]
+    assert weights[0]["collision"] == weights[1]["collision"] == 0.0 < weights[2]["collision"]
+    assert weights[3]["imitation"] < weights[2]["imitation"]
+    assert IMITATION_PRESETS["imitation_dropout"].augmentation.drop_imitation == 0.5
+
+
+def test_training_lowers_the_loss(street, tmp_path):
+    model = build_planner(width=16, depth=1, edge_width=8)
+    config = FitConfig(epochs=20, batch_size=2, learning_rate=5e-3, schedule="constant")
+    result = train_planner(model, "environment", [street], [street], folder=tmp_path, config=config)
+    assert result.history[-1]["train/loss"] < 0.7 * result.history[0]["train/loss"]
+
+
+def test_batches_of_an_epoch_can_be_drawn_again(street):
+    batches = PlanBatches([street], 2, IMITATION_PRESETS["imitation_dropout"].augmentation, seed=3)
+    first, again, later = ([graph.target for graph in batches(epoch)] for epoch in (1, 1, 2))
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True)) and len(first) == len(batches)
+    assert not all(a.shape == b.shape and torch.equal(a, b) for a, b in zip(first, later, strict=True))
+
+
+def test_plans_move_with_the_scene():
+    scenario = make_scenario("slow_leader", seed=1)
+    planner = ImitationPlanner(build_planner(width=16, depth=2, edge_width=8))
+    there = scenario.scene.transformed(0.7, (50.0, -20.0))
+    plans = []
+    for scene in (scenario.scene, there):
+        SceneSim(scene, ego="ego", at_step=19, steps=1).run(lambda seen: plans.append(planner(seen)) or plans[-1])
+    cos, sin = np.cos(0.7), np.sin(0.7)
+    expected = plans[0][:, :2] @ np.array([[cos, sin], [-sin, cos]]) + [50.0, -20.0]
+    assert np.allclose(plans[1][:, :2], expected, atol=1e-3)
+
+
+def test_the_policy_drives_and_saved_weights_drive_alike(tmp_path):
+    scenario = make_scenario("parked_car", seed=0)
+    model = build_planner(width=16, depth=1, edge_width=8)
+    model.save(tmp_path / "planner")
+    here, there = scenario.run(ImitationPlanner(model)), scenario.run(ImitationPlanner(tmp_path / "planner"))
+    assert np.array_equal(here.xy, there.xy) and here.timing.calls == 12
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "match"),
+    [
+        (lambda s: Augmentation(drop_past=1.5), InputError, "drop_past"),
+        (lambda s: Augmentation(shift_m=-1.0), InputError, "shift_m"),
+        (lambda s: PlanHead(16, steps=7), InputError, "multiple of 5"),
+        (lambda s: PlanBatches([PlanScene(s.scene.window(0, 20))], 4, PLAIN), InputError, "more than 34"),
+        (lambda s: ImitationPlanner("no-such-weights"), WeightsError, "no weights named"),
+        (
+            lambda s: ImitationPlanner(
+                GraphModel(Encoder([SCENE_SPEC], width=16, depth=1), NodeValueHead(SCENE_SPEC, width=16))
+            ),
+            InputError,
+            "PlanHead",
+        ),
+        (lambda s: train_planner(build_planner(), "M9", [s], [s], folder=None), InputError, "past_dropout"),
+    ],
+)
+def test_bad_input_is_refused(street, call, error, match):
+    with pytest.raises(error, match=match):
+        call(street)
+
+
+def test_a_graph_without_plans_is_no_input(street):
+    from gnnlib.heads.scene.graph import scene_graph
+
+    model = build_planner(width=16, depth=1, edge_width=8)
+    with pytest.raises(InputError, match="PlanGraph"):
+        model(scene_graph(street.scene, at_step=20))
+    graph = drawn(street)
+    output = model(graph)
+    graph.target = None
+    with pytest.raises(InputError, match="target"):
+        model.losses(output, graph)
+
+
+def test_nobody_to_learn_from_is_no_graph():
+    still = Scene("late", ("a",), np.full((1, 60, 2), np.nan))
+    assert PlanScene(still).draw(25, PLAIN, np.random.default_rng(0)) is None
+
+
+def test_a_step_without_a_whole_future_is_no_choice(street):
+    assert street.choices(29).size and not street.choices(30).size
