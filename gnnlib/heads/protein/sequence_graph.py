@@ -54,6 +54,10 @@ class SequenceGraph(GraphTensors):
         Phi and psi in radians; NaN unknown.
     burial : Tensor [N]
         CB atoms within 10 angstrom, divided by 20; NaN unknown.
+    ca, cb : Tensor [N, 3]
+        Positions in angstrom; NaN unknown.
+    given, upper : Tensor [B, M, M]
+        CA distances that are given (0 for the others) and the upper bounds that follow; M is the longest chain.
     """
 
     lengths: Tensor | None = None
@@ -62,6 +66,10 @@ class SequenceGraph(GraphTensors):
     states3: Tensor | None = None
     torsions: Tensor | None = None
     burial: Tensor | None = None
+    ca: Tensor | None = None
+    cb: Tensor | None = None
+    given: Tensor | None = None
+    upper: Tensor | None = None
 
     @property
     def num_graphs(self) -> int:

@@ -1,0 +1,327 @@
+"""What the trained sequence model says of a sequence: secondary structure, torsions, distances, contacts, and a fold.
+
+One sequence without relatives holds little of its fold; the results say how little. No torch is imported before a verb
+is called.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gnnlib.errors import InputError
+from gnnlib.heads.protein.problem import Structure, as_structure
+from gnnlib.heads.protein.residues import AMINO_ACIDS, clean_sequence, sequence_indices
+from gnnlib.heads.protein.result import SecondaryStructure, Torsions
+from gnnlib.results import Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from gnnlib.encoder import GraphModel
+    from gnnlib.heads.protein.pair_head import PairScores
+    from gnnlib.seeding import Seed
+    from gnnlib.typing import ArrayLike, FloatArray, PathLike
+
+__all__ = ["MAX_RESIDUES", "DistancePrediction", "predict_distances", "secondary_structure_of_sequence"]
+
+#: Longest sequence that `predict_distances` takes: memory grows with the square.
+MAX_RESIDUES = 1000
+
+_WEIGHTS = "protein-sequence"
+_STATES8 = "HBEGITSC"
+_CENTRES = np.array([3.9, 5.8, 7.2, 9.0, 11.0, 13.0, 15.0, 17.0, 19.0, 26.0])  # angstrom, of the bins of distance
+_MEDIUM = 12  # places along the chain from which on a contact is of medium or long range
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DistancePrediction(Result):
+    """Distances, contacts, local structure and a fold, predicted from one sequence.
+
+    Parameters
+    ----------
+    sequence : str of L letters
+    distances : array [L, L]
+        Expected CA-CA distances in angstrom; those above 20 are not told apart. Given ones are kept.
+    spread : array [L, L]
+        Standard deviation of the predicted distance in angstrom.
+    contact_probability : array [L, L]
+        Of a CB-CB distance below 8 angstrom.
+    bins : array [9]
+        Borders in angstrom between the bins of `distogram`; the first and the last bin are open.
+    distogram : array [L, L, 10]
+        Probabilities of the bins (not exported by `to_dict`).
+    secondary : SecondaryStructure
+    torsions : Torsions
+        Phi and psi in degrees; the other angles are NaN.
+    burial : array [L]
+        Expected number of CB atoms within 10 angstrom.
+    coords : array [L, 3]
+        CA in angstrom, folded from the distances by `gnnlib.reconstruct`.
+    reliability : float
+        In [0, 1]: mean predicted probability of the best L/5 contacts of 12 or more residues' separation. Low values, the
+        rule for one sequence, mean that the fold is not known.
+    num_given : int
+        Pairs of residues whose distance was given.
+    """
+
+    sequence: str
+    distances: FloatArray
+    spread: FloatArray
+    contact_probability: FloatArray
+    bins: FloatArray
+    distogram: FloatArray = field(metadata={"export": False})
+    secondary: SecondaryStructure
+    torsions: Torsions
+    burial: FloatArray
+    coords: FloatArray
+    reliability: float
+    num_given: int = 0
+
+    @property
+    def verdict(self) -> str:
+        """What the reliability means, in words."""
+        if self.num_given >= 2 * len(self.sequence):
+            return "folded from given distances; see the stress of gnnlib.reconstruct"
+        if self.reliability >= 0.6:
+            return "local structure and some contacts may be used; the fold is a guess"
+        return "the fold is NOT known from this sequence alone; use the local structure at most"
+
+    def structure(self) -> Structure:
+        """Return the folded CA trace as a `Structure`, reliability in no way improved."""
+        return Structure.from_arrays(self.coords, self.sequence, name="predicted")
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the predicted distance map; return the axes."""
+        from gnnlib.heads.protein.plotting import plot_distance_map  # matplotlib only on demand
+
+        return plot_distance_map(self.distances, ax=ax)
+
+    def _rows(self) -> list[tuple[str, str]]:
+        share = self.secondary.fractions
+        return [
+            ("residues", f"{len(self.sequence):,}"),
+            ("helix / strand / coil", f"{share['H']:.0%} / {share['E']:.0%} / {share['C']:.0%}"),
+            ("given distances", f"{self.num_given:,}"),
+            ("reliability", f"{self.reliability:.2f}"),
+            ("verdict", self.verdict),
+        ]
+
+    def __repr__(self) -> str:
+        return f"DistancePrediction(residues={len(self.sequence)}, reliability={self.reliability:.2f})"
+
+
+def predict_distances(
+    sequence: Any,
+    *,
+    distances: ArrayLike | None = None,
+    weights: PathLike = _WEIGHTS,
+    seed: Seed = 0,
+) -> DistancePrediction:
+    """Predict distances, contacts, secondary structure, torsions and a fold from one sequence.
+
+    Parameters
+    ----------
+    sequence : str, Structure or path
+        One-letter codes, X unknown; of a structure only the sequence is read. Up to 1,000 residues.
+    distances : array-like [L, L], optional
+        Some known CA-CA distances in angstrom, symmetric, NaN where unknown: the rest is completed from them.
+    weights : path-like, default "protein-sequence"
+        The model, see `gnnlib.load`.
+    seed : int, default 0
+        Of the fold.
+
+    Returns
+    -------
+    DistancePrediction
+
+    Raises
+    ------
+    InputError
+        If the sequence holds an unknown letter, is empty or too long, or `distances` does not fit it.
+
+    Notes
+    -----
+    The weak verb of the library, and it says so: from one sequence about three of four residues get the right state, and
+    about a third of the best L/5 contacts exist; the fold is mostly wrong (figures in ``benchmarks/RESULTS.md``). With 5 %
+    of the true distances given it becomes a strong one.
+
+    Examples
+    --------
+    >>> found = predict_distances("GSHMLEKALEELAKKLGVSPEELLKALEEAKK")
+    >>> found.distances.shape, found.coords.shape, found.secondary.states3.count("H") > 10
+    ((32, 32), (32, 3), True)
+    """
+    letters = _letters(sequence)
+    if not 2 <= len(letters) <= MAX_RESIDUES:
+        raise InputError(f"`sequence` must have 2 to {MAX_RESIDUES} residues, found {len(letters)}; take one domain")
+    given = np.zeros((len(letters), len(letters)))
+    if distances is not None:
+        given = _checked_given(distances, len(letters))
+    return _result(letters, _scores(letters, given if given.any() else None, str(weights)), given, seed)
+
+
+def secondary_structure_of_sequence(sequence: Any, *, weights: PathLike = _WEIGHTS) -> SecondaryStructure:
+    """Predict the secondary structure from the sequence alone; what ``method="sequence"`` calls.
+
+    Parameters
+    ----------
+    sequence : str, Structure or path
+        One-letter codes, or a structure, of which only the sequence is read. A string that names an existing file is a
+        path.
+    weights : path-like, default "protein-sequence"
+        The model, see `gnnlib.load`.
+
+    Examples
+    --------
+    >>> secondary_structure_of_sequence("EEELLKKALELAKKL").states3.count("H") > 5
+    True
+    """
+    letters = _letters(sequence)
+    probabilities = _softmax(_residue_scores(letters, str(weights)))
+    return _states(probabilities)
+
+
+def _letters(sequence: Any) -> str:
+    if isinstance(sequence, str) and set(sequence.strip().upper()) <= {*AMINO_ACIDS, *"XBZJUO \n\t"}:
+        return clean_sequence(sequence)
+    if isinstance(sequence, str) and "." not in sequence and "/" not in sequence:
+        return clean_sequence(sequence)  # raises, naming the letter
+    return as_structure(sequence).sequence
+
+
+def _checked_given(distances: ArrayLike, count: int) -> FloatArray:
+    matrix = np.asarray(distances, dtype=np.float64)
+    if matrix.shape != (count, count):
+        raise InputError(f"`distances` must have shape [{count}, {count}] as the sequence, found {list(matrix.shape)}")
+    known = ~np.isnan(matrix)
+    known &= ~np.eye(count, dtype=bool)
+    bad = known & ~((matrix > 0) & np.isfinite(matrix))
+    if bad.any():
+        place = np.argwhere(bad)[0].tolist()
+        raise InputError(f"`distances` must be positive, or NaN where unknown; found {matrix[tuple(place)]} at {place}")
+    given = np.where(known, matrix, 0.0)
+    both = known & known.T
+    if not np.allclose(given[both], given.T[both], atol=1e-3):
+        place = np.argwhere(both & ~np.isclose(given, given.T, atol=1e-3))[0].tolist()
+        raise InputError(
+            f"`distances` must be symmetric, found {given[tuple(place)]} at {place} and another at its mirror"
+        )
+    return np.maximum(given, given.T)
+
+
+@cache
+def _model(weights: str) -> GraphModel:
+    from gnnlib.encoder import load
+    from gnnlib.heads.protein.pair_head import PairHead
+
+    model = load(weights)
+    if not isinstance(model.head, PairHead):
+        raise InputError(f"{weights!r} must be a model with a PairHead, found {type(model.head).__name__}")
+    return model
+
+
+def _residue_scores(letters: str, weights: str) -> FloatArray:
+    import torch
+
+    from gnnlib.heads.protein.pair_head import PairHead
+    from gnnlib.heads.protein.sequence_graph import sequence_graph
+
+    model = _model(weights)
+    graph = sequence_graph(sequence_indices(letters))
+    if not isinstance(model.head, PairHead):
+        raise InputError("the model must have a PairHead")
+    with torch.inference_mode():
+        scores = model.head.residue(model.encoder(graph, model.head.spec.name), graph)
+    return np.asarray(scores.logit8.double().numpy())
+
+
+def _scores(letters: str, given: FloatArray | None, weights: str) -> PairScores:
+    import torch
+
+    from gnnlib.heads.protein.pair_data import upper_bounds
+    from gnnlib.heads.protein.pair_head import PairScores
+    from gnnlib.heads.protein.sequence_graph import sequence_graph
+
+    graph = sequence_graph(sequence_indices(letters))
+    if given is not None:
+        graph.given = torch.from_numpy(given).float().unsqueeze(0)
+        graph.upper = torch.from_numpy(upper_bounds(given)).float().unsqueeze(0)
+    with torch.inference_mode():
+        scores = _model(weights)(graph)
+    if not isinstance(scores, PairScores):
+        raise InputError(f"the model must return PairScores, found {type(scores).__name__}")
+    return scores
+
+
+def _softmax(logits: FloatArray) -> FloatArray:
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
+
+
+def _states(probabilities: FloatArray) -> SecondaryStructure:
+    letters = "".join(_STATES8[index] for index in probabilities.argmax(axis=1))
+    return SecondaryStructure(letters, probabilities, "sequence")
+
+
+def _torsions(values: FloatArray) -> Torsions:
+    phi, psi = (np.degrees(np.arctan2(values[:, k], values[:, k + 1])) for k in (0, 2))
+    unknown = np.full(len(values), np.nan)
+    phi[0], psi[-1] = np.nan, np.nan
+    return Torsions(phi, psi, unknown, unknown.copy(), unknown.copy())
+
+
+def _result(letters: str, scores: PairScores, given: FloatArray, seed: Seed) -> DistancePrediction:
+    from gnnlib.heads.protein.decode import reconstruct
+    from gnnlib.heads.protein.pair_head import CONTACT_ANGSTROM, DISTANCE_EDGES
+    from gnnlib.heads.protein.sequence_data import BURIAL_UNIT
+
+    length = len(letters)
+    distogram = _softmax(scores.distance[0].double().numpy())
+    contact = 1.0 / (1.0 + np.exp(-scores.contact[0].double().numpy()))
+    expected = distogram @ _CENTRES
+    spread = np.sqrt(np.maximum(distogram @ _CENTRES**2 - expected**2, 0.25))
+    known = given > 0
+    expected, spread = np.where(known, given, expected), np.where(known, 0.1, spread)
+    place = np.arange(length)
+    separation = np.abs(place[:, None] - place)
+    bonded = (separation == 1) & ~known
+    expected, spread = np.where(bonded, 3.8, expected), np.where(bonded, 0.1, spread)
+    for matrix, value in ((expected, 0.0), (spread, 0.0), (contact, 1.0)):
+        np.fill_diagonal(matrix, value)
+    secondary = _states(_softmax(scores.residue.logit8.double().numpy()))
+    torsions = _torsions(scores.residue.torsion.double().numpy())
+    if int(known.sum()) >= 4 * length:  # more is known than a trace has freedom: what is predicted would only disturb
+        trace = reconstruct(np.where(known | bonded, expected, np.nan), seed=seed)
+    else:
+        weights = np.where(separation > 0, 1.0 / np.maximum(spread, 0.1) ** 2, 0.0)
+        trace = reconstruct(
+            expected, weights=weights, secondary_structure=secondary.states8, torsions=torsions, seed=seed
+        )
+    if known.any():
+        folded = np.linalg.norm(trace.coords[:, None] - trace.coords, axis=-1)
+        contact = np.where(known, (given < CONTACT_ANGSTROM).astype(float), contact)
+        expected = np.where(known | (separation == 0), expected, 0.5 * (expected + folded))
+    return DistancePrediction(
+        sequence=letters,
+        distances=expected,
+        spread=spread,
+        contact_probability=contact,
+        bins=np.array(DISTANCE_EDGES),
+        distogram=distogram,
+        secondary=secondary,
+        torsions=torsions,
+        burial=scores.residue.burial.double().numpy() * BURIAL_UNIT,
+        coords=trace.coords,
+        reliability=_reliability(contact, separation),
+        num_given=int(known.sum()) // 2,
+    )
+
+
+def _reliability(contact: FloatArray, separation: FloatArray) -> float:
+    far = np.sort(contact[np.triu(separation >= _MEDIUM)])[::-1]
+    count = max(1, len(contact) // 5)
+    return float(far[:count].mean()) if len(far) else 0.0
