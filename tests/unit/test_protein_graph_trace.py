@@ -9,7 +9,15 @@ from gnnlib.heads.protein.dssp import assign_dssp
 from gnnlib.heads.protein.geometry import backbone_torsions, build_backbone
 from gnnlib.heads.protein.graph_features import NODE_FEATURES, VIRTUAL_TORSIONS, trace_features
 from gnnlib.heads.protein.graph_kernels import bond_energy
-from gnnlib.heads.protein.trace import PAD, fit_peptide_angle, pad_trace, trace_segment, virtual_backbone
+from gnnlib.heads.protein.trace import (
+    PAD,
+    fit_peptide_angle,
+    pad_trace,
+    steady_trace,
+    trace_roughness,
+    trace_segment,
+    virtual_backbone,
+)
 
 HELIX = build_backbone(np.full(24, -60.0), np.full(24, -45.0))
 STRAND = build_backbone(np.full(24, -120.0), np.full(24, 130.0))
@@ -79,6 +87,25 @@ def test_noise_does_not_tear_a_trace_but_a_gap_does() -> None:
     ca[12:] += 30.0
     assert trace_segment(ca).tolist() == [0] * 12 + [1] * 12
     assert trace_segment(HELIX[:, 1], np.repeat([0, 1], 12)).tolist() == [0] * 12 + [1] * 12
+
+
+def test_a_clean_trace_stays_and_a_noisy_one_comes_nearer_to_the_truth() -> None:
+    ca, segment = np.concatenate([HELIX, STRAND + 60.0])[:, 1], np.repeat([0, 1], 24)
+    assert np.array_equal(steady_trace(ca, segment), ca)
+    noisy = ca + 0.5 * np.random.default_rng(1).standard_normal(ca.shape)
+    steady = steady_trace(noisy, segment)
+    error = [np.sqrt(np.mean(np.sum((x - ca) ** 2, axis=1))) for x in (noisy, steady)]
+    assert error[1] < 0.85 * error[0]
+    assert trace_roughness(steady, segment)[0] < 0.3 * trace_roughness(noisy, segment)[0]
+
+
+def test_structures_of_a_batch_are_steadied_as_if_alone() -> None:
+    random = np.random.default_rng(2)
+    noisy = [HELIX[:, 1] + 0.4 * random.standard_normal((24, 3)), STRAND[:, 1] + 0.1 * random.standard_normal((24, 3))]
+    number = np.repeat([0, 1], 24)
+    together = steady_trace(np.concatenate(noisy), number, number)
+    alone = [steady_trace(ca, np.zeros(24, int)) for ca in noisy]
+    assert np.allclose(together, np.concatenate(alone))
 
 
 def test_a_fit_recovers_the_planes_of_what_it_saw() -> None:

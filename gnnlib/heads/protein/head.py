@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -47,16 +48,19 @@ class BackboneGraph(GraphTensors):
         How much the state of a residue counts.
     torsion_rad : Tensor [N, 2], optional
         Phi and psi; NaN unknown.
+    torsion_weight : Tensor [N], optional
+        How much the torsions of a residue count.
     """
 
     state: Tensor | None = None
     weight: Tensor | None = None
     torsion_rad: Tensor | None = None
+    torsion_weight: Tensor | None = None
 
     def to(self, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> Self:
         """Move all tensors to `device`; cast the floating features to `dtype`."""
         moved = super().to(device, dtype)
-        for name in ("state", "weight", "torsion_rad"):
+        for name in ("state", "weight", "torsion_rad", "torsion_weight"):
             label = getattr(self, name)
             setattr(moved, name, None if label is None else label.to(device))
         return moved
@@ -92,6 +96,8 @@ class BackboneHead(Head):
         Channels of each part's perceptron.
     parts : sequence of str, default ("secondary", "torsions")
         What to read, of `PARTS`; several are trained jointly, each with losses under its own names.
+    deep : bool, default False
+        The perceptrons read the node features too, and have one layer more, of ``2 * hidden`` channels.
 
     Raises
     ------
@@ -111,15 +117,21 @@ class BackboneHead(Head):
 
     spec = PROTEIN_SPEC
 
-    def __init__(self, width: int, hidden: int = 64, parts: Sequence[str] = PARTS) -> None:
+    def __init__(self, width: int, hidden: int = 64, parts: Sequence[str] = PARTS, *, deep: bool = False) -> None:
         super().__init__()
         if not parts or not set(parts) <= set(PARTS):
             raise InputError(f"`parts` must name one or more of {', '.join(PARTS)}, found {tuple(parts)!r}")
         sizes = {"secondary": len(STATE3_OF_STATE8), "torsions": 4 * len(_TORSIONS)}
         chosen = [part for part in PARTS if part in parts]
+        self.deep = deep
+        own = self.spec.node_dim if deep else 0
+        inner = [nn.Linear(2 * hidden, hidden), nn.SiLU()] if deep else []
+        first = 2 * hidden if deep else hidden
         self.readers = nn.ModuleDict(
             {
-                part: nn.Sequential(nn.Linear(width, hidden), nn.SiLU(), nn.Linear(hidden, sizes[part]))
+                part: nn.Sequential(
+                    nn.Linear(width + own, first), nn.SiLU(), *copy.deepcopy(inner), nn.Linear(hidden, sizes[part])
+                )
                 for part in chosen
             }
         )
@@ -130,7 +142,8 @@ class BackboneHead(Head):
         x = graph.x
         if x is None:
             raise InputError("a BackboneHead reads a graph with the node features `x`, found none")
-        read = {part: reader(embedding.node) + self.short_cuts[part](x) for part, reader in self.readers.items()}
+        known = torch.cat([embedding.node, x], dim=-1) if self.deep else embedding.node
+        read = {part: reader(known) + self.short_cuts[part](x) for part, reader in self.readers.items()}
         direction = _turned(x, read["torsions"]) if "torsions" in read else None
         return BackboneOutput(read.get("secondary"), direction)
 
@@ -151,14 +164,7 @@ class BackboneHead(Head):
         if output.state is not None:
             named.update(_state_losses(output.state, graph))
         if output.direction is not None:
-            torsion = _label(graph, "torsion_rad", "torsions")
-            for number, name in enumerate(_TORSIONS):
-                known = torch.isfinite(torsion[:, number])
-                angle = torsion[known, number]
-                unit = F.normalize(output.direction[known, number], dim=-1, eps=1e-4)
-                cosine = unit[:, 0] * angle.cos() + unit[:, 1] * angle.sin()
-                # the small constant keeps the slope of the root finite at equal directions
-                named[name] = (2.0 - 2.0 * cosine + 1e-4).sqrt().sum() / max(1, angle.numel())
+            named.update(_torsion_losses(output.direction, graph))
         return named
 
     def metrics(self, output: Output, graph: GraphLike) -> dict[str, float]:
@@ -209,6 +215,22 @@ def _state_losses(logit: Tensor, graph: GraphLike) -> dict[str, Tensor]:
         "states8": F.nll_loss(eight, truth, reduction="none") @ share,
         "states3": F.nll_loss(three, table[truth], reduction="none") @ share,
     }
+
+
+def _torsion_losses(direction: Tensor, graph: GraphLike) -> dict[str, Tensor]:
+    torsion = _label(graph, "torsion_rad", "torsions")
+    weight = getattr(graph, "torsion_weight", None)
+    named = {}
+    for number, name in enumerate(_TORSIONS):
+        known = torch.isfinite(torsion[:, number])
+        angle = torsion[known, number]
+        share = torch.ones_like(angle) if weight is None else weight[known]
+        unit = F.normalize(direction[known, number], dim=-1, eps=1e-4)
+        cosine = unit[:, 0] * angle.cos() + unit[:, 1] * angle.sin()
+        # the small constant keeps the slope of the root finite at equal directions
+        chord = (2.0 - 2.0 * cosine + 1e-4).sqrt()
+        named[name] = (chord @ share) / share.sum().clamp(min=1e-6)
+    return named
 
 
 def _label(graph: GraphLike, name: str, what: str) -> Tensor:
