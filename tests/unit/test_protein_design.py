@@ -187,6 +187,8 @@ def test_fixed_residues_stay_fixed_through_every_pass() -> None:
     fixed = "--W" + "-" * 24 + "PGC"
     design = predict_sequence(fold(30, 9), fixed=fixed, passes=3, model=tiny())
     assert design.sequence[2] == "W" and design.sequence[-3:] == "PGC"
+    same = predict_sequence(fold(30, 9), fixed=fixed.replace("-", "X").lower(), passes=3, model=tiny())
+    assert same.sequence == design.sequence and same.fixed == fixed
     assert design.probabilities[2].max() == 1.0
     np.testing.assert_allclose(design.probabilities.sum(axis=1), 1.0)
     graph = fix_residues(

@@ -159,7 +159,7 @@ def predict_sequence(
         What `as_structure` takes. N, CA and C are read, O and CB are placed by ideal geometry; residues without N or C,
         and bare C-alpha traces, get both rebuilt from the trace. The structure's own sequence is not read.
     fixed : str of L letters, optional
-        Amino acids that are given, ``-`` for residues to be designed. Default: all are designed.
+        Amino acids that are given, ``-`` or X for residues to be designed. Default: all are designed.
     passes : int >= 1, default 3
         How often the model reads the structure; from the second time on together with its own answer so far.
     model : GraphModel, optional
@@ -208,10 +208,10 @@ def _check_fixed(fixed: str | None, structure: Structure) -> str:
     if not isinstance(fixed, str) or len(fixed) != count:
         found = f"{len(fixed)} letters" if isinstance(fixed, str) else type(fixed).__name__
         raise InputError(f"`fixed` must be a string of {count} letters, one a residue, found {found}")
-    letters = fixed.upper()
+    letters = fixed.upper().replace(UNKNOWN, FREE)
     for place, letter in enumerate(letters):
         if letter not in AMINO_ACIDS + FREE:
             raise InputError(
-                f"`fixed` must hold letters of {AMINO_ACIDS} or {FREE!r}, found {letter!r} at residue {place}"
+                f"`fixed` must hold letters of {AMINO_ACIDS} or {FREE!r} or {UNKNOWN!r}, found {letter!r} at residue {place}"
             )
     return letters
