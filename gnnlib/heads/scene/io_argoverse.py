@@ -58,7 +58,7 @@ def read_argoverse(path: PathLike, map_path: PathLike | None = None) -> Scene:
     values, counts = np.unique(cell, return_counts=True)
     if (counts > 1).any():
         bad = int(values[np.argmax(counts > 1)])
-        raise FileFormatError.at(path, None, f"track {ids[bad // steps]!r} has two rows at timestep {bad % steps}")
+        raise FileFormatError.at(path, None, f"track {str(ids[bad // steps])!r} has two rows at timestep {bad % steps}")
     grid = np.full((len(ids), steps, 5), np.nan)
     for column, name in enumerate(_NEEDED[3:]):
         grid[row, step, column] = table[name]
@@ -66,7 +66,7 @@ def read_argoverse(path: PathLike, map_path: PathLike | None = None) -> Scene:
     if bad_rows.size:
         first = int(bad_rows[0])
         raise FileFormatError.at(
-            path, None, f"track {table['track_id'][first]!r}, timestep {step[first]}: the position must be finite"
+            path, None, f"track {str(table['track_id'][first])!r}, timestep {step[first]}: the position must be finite"
         )
     require_metres(grid[..., :2], path, "tracks")
     kinds = dict(zip(table["track_id"].astype(str), table["object_type"].astype(str), strict=True))
