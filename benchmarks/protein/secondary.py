@@ -1,7 +1,8 @@
 """Secondary structure from CA positions alone on TS50, with and without noise on the coordinates.
 
 Labels are those of DSSP 4 on the whole backbone of the clean chain. Noise is Gaussian, of the given standard deviation on
-every coordinate, three draws. P-SEA is biotite's; it knows three states, so that its Q8 is left empty.
+every coordinate, three draws. P-SEA, biotite's and the project's own rules after it, knows three
+states, so that its Q8 is left empty.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from protein.ca_methods import (
     states_of_estimate,
 )
 
+from gnnlib.heads.protein.baselines import p_sea
 from gnnlib.heads.protein.metrics_states import q3, q8, sov
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     quick = bool(getattr(options, "quick", False))
     methods = [
         Method("all coil", "trivial", lambda ca: "C" * len(ca)),
+        Method("rules after P-SEA", "rules", p_sea),
         Method("DSSP of estimated planes", "rules", states_of_estimate),
         perceptron(quick=quick),
         *models(options),
@@ -73,7 +76,7 @@ def _row(method: Method, chains: list[TrainingChain], level: float) -> dict[str,
         "seed": method.seed,
         "noise_angstrom": level,
         "q3": round(100 * q3(*together), 2),
-        "q8": None if method.name == "biotite P-SEA" else round(100 * q8(*together), 2),
+        "q8": None if "P-SEA" in method.name else round(100 * q8(*together), 2),
         "sov": round(100 * statistics.mean(overlap), 2),
         "ms_per_chain": round(statistics.median(times), 2),
         "fit_s": method.fit_s,
