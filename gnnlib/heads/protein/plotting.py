@@ -97,9 +97,9 @@ def plot_distance_map(obj: Any, *, other: Any = None, contact_angstrom: float = 
             column[far] + 1, row[far] + 1, "s", color=COLOURS["doubt"], markersize=size, markeredgewidth=0, linestyle=""
         )
         axes.set(xlabel="residue", ylabel="residue", xlim=(0.5, count + 0.5), ylim=(0.5, count + 0.5))
-        name = getattr(obj, "name", "")
-        halves = "" if other is None else "; below the diagonal: " + (getattr(other, "name", "") or "the other")
-        axes.set_title(f"{name or 'CA distances'}: contacts up to {contact_angstrom:g} Å{halves}")
+        above = getattr(obj, "name", "") or "CA distances"
+        below = "" if other is None else f" above, {getattr(other, 'name', '') or 'the other'} below the diagonal"
+        axes.set_title(f"{above}{below}\ndots: contacts up to {contact_angstrom:g} Å")
         axes.figure.colorbar(image, ax=axes, label="CA distance (Å)", extend="max", shrink=0.85)
     return axes
 
@@ -279,7 +279,7 @@ def plot_superposition(model: Any, native: Any = None, *, ax: Axes | None = None
             axes.legend(loc="upper right")
         axes.set_box_aspect(np.ptp(ca, axis=0) + 1.0)
         axes.set_axis_off()
-        axes.set_title(title)
+        axes.set_title(title, loc="left")
     return axes
 
 
@@ -287,7 +287,7 @@ def _draw_trace(axes: Any, ca: FloatArray, segment: ArrayLike, colour: str, labe
     for number in np.unique(segment).tolist():
         part = ca[np.asarray(segment) == number]
         axes.plot(*part.T, color=colour, linewidth=1.8, label=label if number == 0 else None)
-        axes.plot(*part[:1].T, "o", color=colour, markersize=4)
+    axes.plot(*ca[:1].T, "o", color=colour, markersize=5)  # where the chain begins
 
 
 def view3d(obj: Any, *, b_factors: ArrayLike | None = None, width: int = 480, height: int = 360) -> Any:
