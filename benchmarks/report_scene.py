@@ -69,6 +69,7 @@ def prediction_section(payload: dict[str, Any]) -> list[str]:
                 "infeasible",
                 "off road (truth)",
                 "collisions (truth)",
+                "AUROC of misses",
             ],
             (
                 [
@@ -82,11 +83,23 @@ def prediction_section(payload: dict[str, Any]) -> list[str]:
                         f"{row[key]:.3f} ({row[key + '_of_truth']:.3f})" if key in row else "-"
                         for key in ("off_road", "collision")
                     ),
+                    f"{row['auroc_of_misses']:.2f}" if row.get("auroc_of_misses") else "-",
                 ]
                 for name, row in learned.items()
             ),
         )
-    return [*lines, *picture_lines(payload), *trained(payload)]
+    return [*lines, *warning_lines(payload), *picture_lines(payload), *trained(payload)]
+
+
+def warning_lines(payload: dict[str, Any]) -> list[str]:
+    """Tell how well unfamiliarity finds agents in generated rare events."""
+    found = payload.get("auroc_of_rare_events")
+    if not found:
+        return []
+    events = list(next(iter(found.values())))
+    lines = ["### The warning: AUROC of unfamiliarity, agents in generated rare events against ordinary ones", ""]
+    rows = ([name, *("-" if row[e] is None else f"{row[e]:.2f}" for e in events)] for name, row in found.items())
+    return [*lines, *table(["weights", *(event.replace("_", " ") for event in events)], rows)]
 
 
 def trained(payload: dict[str, Any]) -> list[str]:

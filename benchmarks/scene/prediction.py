@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 from safetensors.torch import load_file
+from scipy.stats import rankdata
 
 from gnnlib.encoder import GraphModel, load
+from gnnlib.errors import GnnlibError
 from gnnlib.heads.scene.api import predict_trajectories
 from gnnlib.heads.scene.baselines import BASELINES, Ridge
 from gnnlib.heads.scene.baselines_learned import HiVTLike, VectorNetLike
-from gnnlib.heads.scene.decode import choose_modes
+from gnnlib.heads.scene.decode import choose_modes, unfamiliarity
+from gnnlib.heads.scene.generate import RARE_EVENTS, generate_scene, generate_with_event
 from gnnlib.heads.scene.graph import scene_graph, to_scene_frame
 from gnnlib.heads.scene.head import Trajectories
 from gnnlib.heads.scene.metrics import (
@@ -47,6 +50,7 @@ class Answer(NamedTuple):
     heading: np.ndarray | None = None
     guess: np.ndarray | None = None
     radius: np.ndarray | None = None
+    unfamiliarity: np.ndarray | None = None
 
 
 Predictor = Callable[[SceneWindow], Answer]
@@ -71,7 +75,44 @@ def network(model: Any, window: SceneWindow) -> Answer:
     scale = np.exp(log_scale)
     factor = model.head.region_factor.double().numpy() if isinstance(model, GraphModel) else np.zeros(FUTURE)
     radius = np.hypot(scale[..., 0], scale[..., 1]) * factor
-    return Answer(to_scene_frame(path, pose), probability, scale, pose[:, 2], to_scene_frame(guess, pose)[:, 0], radius)
+    return Answer(
+        to_scene_frame(path, pose),
+        probability,
+        scale,
+        pose[:, 2],
+        to_scene_frame(guess, pose)[:, 0],
+        radius,
+        unfamiliarity(output, model) if isinstance(model, GraphModel) else None,
+    )
+
+
+def auroc(unusual: np.ndarray, usual: np.ndarray) -> float | None:
+    """Chance that an unusual case scores higher than a usual one."""
+    if not len(unusual) or not len(usual):
+        return None
+    ranks = rankdata(np.concatenate([unusual, usual]))[: len(unusual)]
+    return round(float((ranks.mean() - 0.5 * (len(unusual) + 1)) / len(usual)), 4)
+
+
+def warning_signal(model: GraphModel, number: int) -> dict[str, float | None]:
+    """How well the unfamiliarity tells agents in rare events, 1 s after they began, from agents of ordinary scenes."""
+    usual, unusual = [], {name: [] for name in RARE_EVENTS}
+    for name, kinds in RARE_EVENTS.items():
+        for seed in range(number):
+            kind = kinds[seed % len(kinds)]
+            plain = generate_scene(kind, seed=60_000 + seed, num_steps=60)
+            usual.append(predict_trajectories(plain, at_step=30, model=model).unfamiliarity)
+            try:
+                scene, event = generate_with_event(kind, seed=70_000 + seed, num_steps=60, rare=name)
+            except GnnlibError:  # nobody could do it on this road
+                continue
+            if event is None:
+                continue
+            prediction = predict_trajectories(scene, at_step=min(event.step + 10, 59), model=model)
+            concerned = [prediction.agents.index(a) for a in (event.doer, event.concerned) if a in prediction.agents]
+            unusual[name].extend(prediction.unfamiliarity[concerned].tolist())
+    ordinary = np.concatenate(usual)
+    return {name: auroc(np.array(values), ordinary) for name, values in unusual.items()}
 
 
 def summary(values: np.ndarray, scenes: list[str]) -> list[float]:
@@ -105,6 +146,10 @@ def measure(predict: Predictor, windows: list[SceneWindow]) -> dict[str, Any]:
         row["reliability"] = [np.round(part, 4).tolist() for part in curve[:3]]
         inside = np.hypot(*np.moveaxis(xy - truth[:, None], -1, 0)) <= np.concatenate([a.radius for a in answers])
         row["coverage"] = round(float(inside.any(axis=1).mean()), 4)
+        if answers[0].unfamiliarity is not None:
+            score = np.concatenate([a.unfamiliarity for a in answers])
+            row["unfamiliarity"] = np.round(np.quantile(score, [0.1, 0.5, 0.9]), 3).tolist()
+            row["auroc_of_misses"] = auroc(score[errors.missed > 0], score[errors.missed == 0])
         row["miss_by_step"] = [
             round(float((np.hypot(*np.moveaxis(xy[:, :, t] - truth[:, None, t], -1, 0)).min(1) > 2.0).mean()), 4)
             for t in range(4, FUTURE, 5)
@@ -182,9 +227,15 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             print(source, name, rows[name]["min_ade"][0], rows[name]["min_fde"][0], rows[name]["missed"][0], flush=True)
         number = sum(len(window.rows) for window in windows)
         sources[source] = {"windows": number, "scenes": len({w.scene.name for w in windows}), "rows": rows}
+    warnings = {
+        name: warning_signal(model, 4 if options.quick else 30)
+        for name, model in models.items()
+        if isinstance(model, GraphModel)
+    }
     cards = {name: vars(m.card) if isinstance(m, GraphModel) and m.card else None for name, m in models.items()}
     return {
         "protocol": "2 s seen, 3 s predicted, 10 Hz; [mean, low, high] by scene bootstrap",
         "sources": sources,
         "cards": cards,
+        "auroc_of_rare_events": warnings,
     }

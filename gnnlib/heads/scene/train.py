@@ -94,7 +94,7 @@ _FIT = FitConfig(
 
 PRESETS = {
     "scene": Preset(("ngsim",), 2, 112, 96, 48, 3, 2, replace(_FIT, epochs=30)),
-    "all": Preset(("ngsim", "womd", "av2", "nuscenes"), 1, 0, 96, 48, 3, 2, _FIT),
+    "all": Preset(("ngsim", "womd", "av2", "nuscenes"), 1, 0, 96, 48, 3, 2, replace(_FIT, epochs=26)),
 }
 
 _KINDS = ("intersection", "roundabout", "intersection", "merge", "intersection", "highway", "street")
