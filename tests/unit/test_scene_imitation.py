@@ -12,7 +12,7 @@ from gnnlib.heads.scene.generate import generate_scene
 from gnnlib.heads.scene.graph import SCENE_SPEC
 from gnnlib.heads.scene.imitation import ABLATION, IMITATION_PRESETS, ImitationPlanner, build_planner
 from gnnlib.heads.scene.imitation_data import PERTURBED_WEIGHT, Augmentation, PlanBatches, PlanScene
-from gnnlib.heads.scene.imitation_graph import join_plan_graphs, perturbed_path, route_features
+from gnnlib.heads.scene.imitation_graph import Push, join_plan_graphs, perturbed_path, route_features
 from gnnlib.heads.scene.imitation_head import PLAN_LOSSES, ROUTE_FEATURES, PlanHead, drive_controls
 from gnnlib.heads.scene.losses import Plan, environment_losses
 from gnnlib.heads.scene.problem import Scene
@@ -108,11 +108,30 @@ def test_perturbed_vehicles_start_aside_come_back_and_count_a_tenth(street):
     assert torch.allclose(*ends, atol=1e-3)
 
 
-def test_sharp_or_slow_perturbations_are_rejected():
+def test_sharp_slow_and_backward_perturbations_are_rejected():
     path = np.stack([0.3 * np.arange(60.0), np.zeros(60)], axis=-1)
-    assert perturbed_path(path, np.zeros(60), 20, StartShift(1.0, 0.5), 0.1) is None
-    assert perturbed_path(path * 0.1, np.zeros(60), 20, StartShift(0.1, 0.0), 0.1) is None
-    assert perturbed_path(path * 4, np.zeros(60), 20, StartShift(1.0, 0.1), 0.1) is not None
+
+    def push(track, *values):
+        left, turn, *along = values
+        return perturbed_path(track, np.zeros(60), 20, Push(StartShift(left, turn), *along), 0.1)
+
+    assert push(path, 1.0, 0.5) is None
+    assert push(path * 0.1, 0.1, 0.0) is None
+    assert push(path, 0.0, 0.0, -8.0, 0.0) is None
+    assert push(path * 4, 1.0, 0.1) is not None
+
+
+def test_a_push_ahead_keeps_the_path_and_changes_place_and_speed():
+    angle = np.linspace(0.0, 1.5, 60)
+    circle = 50 * np.stack([np.sin(angle), 1 - np.cos(angle)], axis=-1)
+    moved, heading = perturbed_path(circle, angle, 20, Push(StartShift(), 2.0, 1.5), 0.1)
+    assert np.allclose(np.linalg.norm(moved - [0.0, 50.0], axis=1), 50.0, atol=0.01)
+    place = np.unwrap(np.arctan2(moved[:, 0], 50.0 - moved[:, 1])) * 50
+    assert np.allclose(heading, place / 50, atol=1e-3)
+    log = 50 * angle
+    assert place[20] - log[20] == pytest.approx(2.0, abs=0.01)
+    assert (place[21] - place[19]) / 0.2 - (log[21] - log[19]) / 0.2 == pytest.approx(1.5, abs=0.2)
+    assert np.allclose(moved[:11], circle[:11], atol=0.01) and np.allclose(moved[50:], circle[50:], atol=0.01)
 
 
 def test_imitation_dropout_drops_imitation_only(street):

@@ -53,7 +53,7 @@ class ImitationPreset:
 
 
 def _weights(imitation: float, environment: bool) -> dict[str, float]:  # noqa: FBT001 (private)
-    values = (imitation, 2.0, 1.0, 0.5, 0.02) if environment else (imitation, 0.0, 0.0, 0.0, 0.0)
+    values = (imitation, 5.0, 1.0, 0.5, 0.02) if environment else (imitation, 0.0, 0.0, 0.0, 0.0)
     return dict(zip(PLAN_LOSSES, values, strict=True))
 
 

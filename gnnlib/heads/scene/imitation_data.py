@@ -17,6 +17,7 @@ from gnnlib.errors import InputError
 from gnnlib.heads.scene.imitation_graph import (
     FUTURE,
     NUM_ROUTE,
+    Push,
     ahead_of,
     as_tensor,
     into_frame,
@@ -60,6 +61,8 @@ class Augmentation:
         Share of the vehicles that are moved off their path.
     shift_m, turn_rad : float >= 0, default 1 and 0.3
         Largest shift to either side, and turn.
+    along_m, faster : float >= 0, default 3 and 2
+        Largest shift along the path, and change of speed in m/s.
     drop_imitation : float in [0, 1], default 0
         Share of the vehicles whose distance to the target does not count.
 
@@ -78,14 +81,22 @@ class Augmentation:
     perturb: float = 0.0
     shift_m: float = 1.0
     turn_rad: float = 0.3
+    along_m: float = 3.0
+    faster: float = 2.0
     drop_imitation: float = 0.0
 
     def __post_init__(self) -> None:
         for item in fields(self):
             value = getattr(self, item.name)
-            most = np.inf if item.name in {"shift_m", "turn_rad"} else 1.0
+            most = 1.0 if item.name in {"drop_past", "perturb", "drop_imitation"} else np.inf
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 <= value <= most:
                 raise InputError(f"`{item.name}` must be a number in [0, {most:g}], found {value!r}")
+
+    def draw(self, rng: np.random.Generator) -> Push:
+        """Draw by how much to move one vehicle."""
+        largest = np.array([self.shift_m, self.turn_rad, self.along_m, self.faster])
+        left, turn, ahead, faster = (rng.uniform(-1.0, 1.0, 4) * largest).tolist()
+        return Push(StartShift(left, turn), ahead, faster)
 
 
 class _Moved(NamedTuple):
@@ -182,11 +193,7 @@ class PlanScene:
         xy, heading = self.scene.xy.copy(), self.heading_rad.copy()
         is_moved = np.zeros(len(xy), bool)
         for row in rows[rng.random(len(rows)) < change.perturb].tolist():
-            shift = StartShift(
-                float(rng.uniform(-change.shift_m, change.shift_m)),
-                float(rng.uniform(-change.turn_rad, change.turn_rad)),
-            )
-            path = perturbed_path(xy[row], heading[row], step, shift, self.scene.dt)
+            path = perturbed_path(xy[row], heading[row], step, change.draw(rng), self.scene.dt)
             if path is not None:
                 xy[row], heading[row] = path
                 is_moved[row] = True

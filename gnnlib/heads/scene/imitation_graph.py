@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FUTURE",
     "NUM_ROUTE",
+    "Push",
     "ahead_of",
     "as_tensor",
     "into_frame",
@@ -111,51 +112,110 @@ def plan_graph(
     )
 
 
+class Push(NamedTuple):
+    """By how much a vehicle is moved in the present.
+
+    Attributes
+    ----------
+    side : StartShift
+        To the left, and turned.
+    ahead_m : float
+        Along its path.
+    faster : float
+        Change of its speed in m/s.
+    """
+
+    side: StartShift = StartShift()
+    ahead_m: float = 0.0
+    faster: float = 0.0
+
+
 def perturbed_path(
-    xy: FloatArray, heading_rad: FloatArray, at_step: int, shift: StartShift, dt: float
+    xy: FloatArray, heading_rad: FloatArray, at_step: int, push: Push, dt: float
 ) -> tuple[FloatArray, FloatArray] | None:
-    """Move a recorded path sideways in the present; the past leads there, the future comes back within 3 s.
+    """Move a recorded path in the present; the past of a second leads there, the future comes back within 3 s.
 
     Parameters
     ----------
     xy : FloatArray [T, 2]
+        Without gaps from one second before the present on.
     heading_rad : FloatArray [T]
     at_step : int
         The present.
-    shift : StartShift
+    push : Push
     dt : float
 
     Returns
     -------
     tuple of FloatArray [T, 2] and [T], or None
-        None where the vehicle would have to turn more sharply than 0.3 rad a metre, or hardly moves.
+        None where the vehicle would have to turn more sharply than 0.3 rad a metre, to go backwards, or hardly moves.
 
     Examples
     --------
     >>> path = np.stack([np.arange(60.0), np.zeros(60)], axis=-1)
-    >>> xy, _ = perturbed_path(path, np.zeros(60), 20, StartShift(0.8, 0.1), 0.1)
-    >>> xy[[10, 20, 50], 1].round(3).tolist()
-    [0.0, 0.8, 0.0]
+    >>> xy, _ = perturbed_path(path, np.zeros(60), 20, Push(StartShift(0.8, 0.1), 2.0, 1.0), 0.1)
+    >>> xy[[10, 20, 50]].round(3).tolist()
+    [[10.0, 0.0], [22.0, 0.8], [50.0, 0.0]]
     """
     steps = min(FUTURE, len(xy) - 1 - at_step)
     rows = np.arange(at_step, at_step + steps + 1)
     length = float(np.nan_to_num(np.linalg.norm(np.diff(xy[rows], axis=0), axis=1)).sum())
     if length < 6.0:
         return None
+    shifted = _shifted_along(xy, heading_rad, at_step, push, dt)
+    if shifted is None:
+        return None
+    xy, heading_rad = shifted
+    shift = push.side
     bent, turned = bent_past(xy, heading_rad, at_step, shift, dt)
     u = np.linspace(0.0, 1.0, steps + 1)
     slope = np.tan(shift.heading_rad) * length
-    # the quintic from (offset, slope, 0) to rest
-    c3, c4, c5 = -10 * shift.left_m - 6 * slope, 15 * shift.left_m + 8 * slope, -6 * shift.left_m - 3 * slope
-    offset = shift.left_m + slope * u + c3 * u**3 + c4 * u**4 + c5 * u**5
-    rise = (slope + 3 * c3 * u**2 + 4 * c4 * u**3 + 5 * c5 * u**4) / length
-    bend = np.abs(6 * c3 * u + 12 * c4 * u**2 + 20 * c5 * u**3) / length**2
-    if float(bend.max()) > _MAX_BEND:
+    offset, rise, bend = _back_to_rest(shift.left_m, slope, u)
+    if float(np.abs(bend).max()) / length**2 > _MAX_BEND:
         return None
     left = np.stack([-np.sin(heading_rad[rows]), np.cos(heading_rad[rows])], axis=-1)
     bent[rows[1:]] = (xy[rows] + offset[:, None] * left)[1:]
-    turned[rows[1:]] = (heading_rad[rows] + np.arctan(rise))[1:]
+    turned[rows[1:]] = (heading_rad[rows] + np.arctan(rise / length))[1:]
     return bent, turned
+
+
+def _back_to_rest(start: float, slope: float, u: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the quintic from (start, slope, 0) at 0 to rest at 1, with its first two derivatives."""
+    c3, c4, c5 = -10 * start - 6 * slope, 15 * start + 8 * slope, -6 * start - 3 * slope
+    value = start + slope * u + c3 * u**3 + c4 * u**4 + c5 * u**5
+    return (
+        value,
+        slope + 3 * c3 * u**2 + 4 * c4 * u**3 + 5 * c5 * u**4,
+        6 * c3 * u + 12 * c4 * u**2 + 20 * c5 * u**3,
+    )
+
+
+def _shifted_along(
+    xy: FloatArray, heading_rad: FloatArray, at_step: int, push: Push, dt: float
+) -> tuple[FloatArray, FloatArray] | None:
+    """Move a vehicle along its own path; None where it would go backwards or its past has gaps."""
+    if push.ahead_m == 0.0 and push.faster == 0.0:
+        return xy, heading_rad
+    past, steps = min(round(1.0 / dt), at_step), min(FUTURE, len(xy) - 1 - at_step)
+    rows = np.arange(at_step - past, at_step + steps + 1)
+    if not np.isfinite(xy[rows, 0]).all() or past < 2:
+        return None
+    place = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(xy[rows], axis=0), axis=1))])
+    before = np.linspace(0.0, 1.0, past + 1)
+    slope = push.faster * past * dt
+    rise = (3 * push.ahead_m - slope) * before**2 + (slope - 2 * push.ahead_m) * before**3
+    back = _back_to_rest(push.ahead_m, push.faster * steps * dt, np.linspace(0.0, 1.0, steps + 1))[0]
+    moved = place + np.concatenate([rise, back[1:]])
+    if (np.diff(moved) < -1e-6).any() or moved[0] < -1e-6:
+        return None
+    beyond = np.maximum(moved - place[-1], 0.0)
+    end = heading_rad[rows[-1]]
+    new_xy, new_heading = xy.copy(), heading_rad.copy()
+    unwrapped = np.unwrap(heading_rad[rows])
+    for axis, lead in ((0, np.cos(end)), (1, np.sin(end))):
+        new_xy[rows, axis] = np.interp(moved, place, xy[rows, axis]) + beyond * lead
+    new_heading[rows] = np.interp(moved, place, unwrapped)
+    return new_xy, new_heading
 
 
 def join_plan_graphs(graphs: Sequence[PlanGraph]) -> PlanGraph:

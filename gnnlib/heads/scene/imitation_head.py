@@ -206,10 +206,13 @@ class PlanHead(Head):
         return result
 
     def _imitation(self, output: PlanOutput, target: Tensor, weight: Tensor) -> Tensor:
-        gap = F.smooth_l1_loss(output.xy, target[..., :2], reduction="none").sum(-1).mean(1)
+        # what is driven before the next plan is made counts most
+        share = torch.arange(1, target.shape[1] + 1, device=target.device) / target.shape[1]
+        early = 1.0 / (0.2 + share)
+        gap = F.smooth_l1_loss(output.xy, target[..., :2], reduction="none", beta=0.25).sum(-1)
         turn = output.heading_rad - target[..., 2]
-        aside = (1.0 - turn.cos()).mean(1)
-        return ((gap + 5.0 * aside) * weight).sum() / weight.sum().clamp_min(1e-6)
+        each = ((gap + 5.0 * (1.0 - turn.cos())) * early).mean(1) / early.mean()
+        return (each * weight).sum() / weight.sum().clamp_min(1e-6)
 
     def metrics(self, output: PlanOutput, graph: PlanGraph) -> dict[str, Tensor]:
         """Return the mean distance to the target over the horizon ("ade") and at its end ("fde"), in m."""

@@ -29,6 +29,7 @@ from gnnlib.errors import InputError
 from gnnlib.heads.scene.generate import SCENE_KINDS, generate_scene
 from gnnlib.heads.scene.imitation import IMITATION_PRESETS, build_planner
 from gnnlib.heads.scene.imitation_data import Augmentation, PlanBatches, PlanScene
+from gnnlib.heads.scene.scenarios import make_scenario
 from gnnlib.heads.scene.windows import load_split
 from gnnlib.stop import MaxRuntime
 from gnnlib.training import FitConfig, FitResult, fit
@@ -59,8 +60,21 @@ _FIT = FitConfig(
 )
 
 
+def generated_tests(count: int, first_seed: int) -> list[Scene]:
+    """Generate scenes like those of the driving tests: a parked car, a slow and a stopping leader, in turn.
+
+    Parameters
+    ----------
+    count : int >= 0
+    first_seed : int
+        The tests of the benchmark have other seeds.
+    """
+    kinds = ("parked_car", "slow_leader", "stopping_leader")
+    return [make_scenario(kinds[number % 3], seed=first_seed + number).scene for number in range(count)]
+
+
 def generated_scenes(count: int, first_seed: int, *, num_steps: int = 90) -> list[Scene]:
-    """Generate scenes of all kinds in turn; in every third highway, merge and street somebody brakes to a stop.
+    """Generate scenes of all kinds in turn; in two of three highways, merges and streets somebody brakes to a stop.
 
     Parameters
     ----------
@@ -76,7 +90,7 @@ def generated_scenes(count: int, first_seed: int, *, num_steps: int = 90) -> lis
     scenes = []
     for number in range(count):
         kind = SCENE_KINDS[number % len(SCENE_KINDS)]
-        rare = _RARE.get(kind) if (number // len(SCENE_KINDS)) % 3 == 2 else None
+        rare = _RARE.get(kind) if (number // len(SCENE_KINDS)) % 3 else None
         try:
             scenes.append(generate_scene(kind, seed=first_seed + number, num_steps=num_steps, rare=rare))
         except InputError:  # the event finds no place in this traffic
@@ -138,7 +152,7 @@ def train_planner(
 def _scenes(data: Path | None, split: str, count: int) -> list[PlanScene]:
     recorded = load_split(data, "ngsim", split)[0] if data is not None else []
     seed = _TRAIN_SEED if split == "train" else _VAL_SEED
-    return [PlanScene(scene) for scene in recorded + generated_scenes(count, seed)]
+    return [PlanScene(scene) for scene in recorded + generated_scenes(count, seed) + generated_tests(count // 2, seed)]
 
 
 def _commit() -> str:
@@ -214,7 +228,7 @@ def run(
         out.name,
         purpose=f"plans the next 3 s of a vehicle in traffic by imitation; preset {preset}",
         command=f"python -m {__spec__.name} {preset} --seed {seed} --out {out.as_posix()}",
-        data=f"{source}{generated} generated scenes (seeds from {_TRAIN_SEED})",
+        data=f"{source}{generated} generated scenes and {generated // 2} driving tests (seeds from {_TRAIN_SEED})",
         seed=seed,
         seconds=round(result.seconds, 1),
         machine=f"{platform.machine()}, {torch.get_num_threads()} thread(s)",
