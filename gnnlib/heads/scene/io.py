@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from gnnlib.errors import FileFormatError, InputError
 from gnnlib.heads.scene.io_common import read_bytes
 from gnnlib.heads.scene.io_table import SceneTable, read_scenes
+from gnnlib.heads.scene.io_table_write import write_scenes
 
 if TYPE_CHECKING:
     from gnnlib.heads.scene.problem import Scene
     from gnnlib.typing import PathLike
 
-__all__ = ["SceneTable", "read_scene", "read_scenes"]
+__all__ = ["SceneTable", "read_scene", "read_scenes", "write_scenes"]
 
 _ROOT = re.compile(rb"<\s*([A-Za-z][\w.:-]*)")
 

@@ -78,7 +78,7 @@ def nearest_lanes(
             if abs(turn) > math.pi / 3.0:
                 continue
         found.append(LanePlace(lane.id, float(along[0]), float(left[0]), turn))
-    return sorted(found, key=lambda place: abs(place.left))
+    return sorted(found, key=lambda place: round(abs(place.left), 6))  # equally near ones in the order of the map
 
 
 def lane_paths(lane_map: LaneMap, lane_id: MapId, along_m: float, distance_m: float) -> list[FloatArray]:
@@ -194,7 +194,7 @@ def lane_candidates(
     paths: list[FloatArray] = []
     for lane_id, along in starts.items():
         for path in lane_paths(lane_map, lane_id, along, distance):
-            if not any(len(path) == len(other) and np.abs(path - other).max() < 0.5 for other in paths):
+            if not any(len(path) == len(other) and np.hypot(*(path - other).T).max() < 0.5 for other in paths):
                 paths.append(path)
     return paths
 
