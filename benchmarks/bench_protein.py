@@ -1,0 +1,53 @@
+"""Proteins: reading, graphs, metrics, folding, secondary structure, torsions, quality, sequences.
+
+    python benchmarks/bench_protein.py                          # everything
+    python benchmarks/bench_protein.py --only reading,graph
+    python benchmarks/bench_protein.py --quick                  # a small part of each section
+
+Each section is a module of the folder ``protein`` with a function ``run(options) -> dict``; its figures go to
+``results/protein_<section>.json`` with commit, date, machine and versions. The collections are looked for in the folder
+that ``GNNLIB_DATA`` names, else in ``../shared/data``. Peers that are installed run in the same process; Graphein pins
+numpy < 2 and has its own environment, see ``protein/graphein_peer.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+from pathlib import Path
+
+import record
+import torch
+
+SECTIONS = ("reading", "graph", "metrics", "folding", "secondary", "torsions", "quality", "design", "sequence")
+PEERS = ("torch", "scipy", "numba", "biopython", "biotite", "gemmi", "tmtools")
+
+
+def data_folder() -> Path:
+    """Return the folder of the protein collections."""
+    mirror = os.environ.get("GNNLIB_DATA") or Path(__file__).parents[2] / "shared" / "data"
+    return Path(mirror) / "protein"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Benchmarks of proteins.")
+    parser.add_argument("--only", default=",".join(SECTIONS), help="sections, separated by commas")
+    parser.add_argument("--quick", action="store_true", help="a small part of each section")
+    parser.add_argument("--runs", type=Path, default=Path("runs/protein"), help="folder of what training keeps")
+    parser.add_argument("--data", type=Path, default=data_folder(), help="folder of the collections")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    for name in options.only.split(","):
+        if name not in SECTIONS:
+            parser.error(f"--only takes {', '.join(SECTIONS)}, found {name!r}")
+        if not (Path(__file__).parent / "protein" / f"{name}.py").exists():
+            print(f"{name}: there is no such section yet")
+            continue
+        figures = importlib.import_module(f"protein.{name}").run(options)
+        path = record.write(f"protein_{name}", {**record.environment(*PEERS), **figures})
+        print(f"{name}: wrote {path}")
+
+
+if __name__ == "__main__":
+    main()
