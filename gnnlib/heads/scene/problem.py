@@ -253,11 +253,19 @@ class Scene:
 
         return plot_scene(self, prediction, at_step=at_step, ax=ax)
 
-    def animate(self, path: PathLike, prediction: Prediction | None = None, *, frames: int = 50) -> None:
+    def animate(
+        self,
+        path: PathLike,
+        prediction: Prediction | None = None,
+        *,
+        frames: int = 50,
+        width_px: int = 640,
+        speed: float = 1.0,
+    ) -> None:
         """Write an animated GIF with a fixed zoom; see `gnnlib.heads.scene.animation.animate_scene`."""
         from gnnlib.heads.scene.animation import animate_scene  # pillow only on demand
 
-        animate_scene(self, path, prediction, frames=frames)
+        animate_scene(self, path, prediction, frames=frames, width_px=width_px, speed=speed)
 
     def __repr__(self) -> str:
         return (
