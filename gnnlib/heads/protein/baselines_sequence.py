@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gnnlib.errors import InputError
-from gnnlib.heads.protein.sequences import LabelledSequence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gnnlib.heads.protein.sequences import LabelledSequence
     from gnnlib.typing import AnyArray, FloatArray, IntArray
 
 __all__ = ["MajorityStates", "WindowLookup", "hydrophobic_contacts", "separation_contacts"]
@@ -57,6 +57,7 @@ class MajorityStates:
 
     Examples
     --------
+    >>> from gnnlib.heads.protein.sequences import LabelledSequence
     >>> chain = LabelledSequence.from_states8("toy", "MKVA", "HHEL")
     >>> MajorityStates.fit([chain]).predict(np.array([0, 1])).tolist()
     [0, 0]
@@ -99,6 +100,7 @@ class WindowLookup:
 
     Examples
     --------
+    >>> from gnnlib.heads.protein.sequences import LabelledSequence
     >>> chain = LabelledSequence.from_states8("toy", "MKVLAEGW", "LHHHEEEL")
     >>> WindowLookup([chain], neighbours=1).predict(chain.residues).tolist() == chain.states8.tolist()
     True

@@ -28,7 +28,8 @@ def secondary_structure(x: Any, *, method: str = "dssp") -> SecondaryStructure:
         What `as_structure` takes.
     method : str
         ``"dssp"`` (default): assigned from the hydrogen bonds of N, CA, C, O; bonds between chains count. ``"ca"``:
-        learned, from CA positions alone, also noisy ones.
+        learned, from CA positions alone, also noisy ones. ``"sequence"``: learned, from the sequence alone (then `x` may
+        be a string of one-letter codes); weak, about seven of ten residues get the right one of three states.
 
     Returns
     -------
@@ -84,4 +85,14 @@ def _from_ca(x: Any) -> SecondaryStructure:
     return secondary_structure_from_ca(x)
 
 
-_METHODS: dict[str, Callable[[Any], SecondaryStructure]] = {"dssp": _from_backbone, "ca": _from_ca}
+def _from_sequence(x: Any) -> SecondaryStructure:
+    from gnnlib.heads.protein.sequence_models import secondary_structure_of_sequence  # torch only on demand
+
+    return secondary_structure_of_sequence(x)
+
+
+_METHODS: dict[str, Callable[[Any], SecondaryStructure]] = {
+    "dssp": _from_backbone,
+    "ca": _from_ca,
+    "sequence": _from_sequence,
+}

@@ -100,7 +100,7 @@ _FIT = FitConfig(
 )
 
 _FIT_PAIRS = FitConfig(
-    epochs=3,
+    epochs=2,
     learning_rate=3e-3,
     warmup_steps=50,
     weight_decay=0.02,
