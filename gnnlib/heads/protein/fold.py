@@ -12,7 +12,7 @@ import numpy as np
 
 from gnnlib.heads.protein import fold_start
 from gnnlib.heads.protein.chain_prior import load_chain_prior, stretches
-from gnnlib.heads.protein.fold_kernels import Problem, fragment_energy, minimise
+from gnnlib.heads.protein.fold_kernels import Problem, anneal, fragment_energy, minimise
 from gnnlib.heads.protein.fold_start import NoiseModel
 from gnnlib.seeding import numpy_generator
 
@@ -34,6 +34,7 @@ _OUTLIER_SIGMAS = 3.0
 _DENSE_FROM = 0.25  # share of known pairs
 _CLEAR_GAP = 0.15, 0.5  # difference of the two hands in kT a residue above which only the better one is refined
 _KICKS, _KICK_ANGSTROM, _KICK_SPAN = 2, 3.0, 9
+_ANNEAL_STEPS, _ANNEAL_KT, _ANNEAL_SHARPNESS, _ANNEAL_RUNS = 300, 3.0, 0.4, 2
 
 
 class Given(NamedTuple):
@@ -187,20 +188,41 @@ def _fold_sparse(given: Given, noise: NoiseModel, cutoff: float | None, seed: Se
     points = fold_start.classical_scaling(_PATH_SHRINKAGE * paths, 4)
     minimise(points, _problem(given, wished, loose, _Terms(_SOFT_BOND_STIFFNESS, flat=1e-3)), 25, 1e-3)
     best = _relax(given, target, walls, points)
-    generator = numpy_generator(seed)
-    smooth = np.ones(_KICK_SPAN) / np.sqrt(_KICK_SPAN)
-    for _ in range(_KICKS):
-        kicked = best[1].copy()
-        kicked[3] = _KICK_ANGSTROM * np.convolve(generator.normal(size=count + _KICK_SPAN - 1), smooth, "valid")
-        other = _relax(given, target, walls, kicked)
-        best = other if other[0] < best[0] else best
+    best = _search(given, target, walls, best, is_cut=cutoff is not None, generator=numpy_generator(seed))
     _, points, twin, gap = best
     return Fold(points[:3].T.copy(), twin[:3].T.copy(), gap, weight, noise, cutoff)
 
 
-def _relax(
-    given: Given, target: FloatArray, weight: FloatArray, points: FloatArray
-) -> tuple[float, FloatArray, FloatArray, float]:
+_Hands = tuple[float, "FloatArray", "FloatArray", float]
+
+
+def _search(
+    given: Given, target: FloatArray, weight: FloatArray, best: _Hands, *, is_cut: bool, generator: np.random.Generator
+) -> _Hands:
+    """Look for a better trace: kicks through the fourth dimension for contacts, annealing for scattered pairs."""
+    count = len(given.known)
+    if is_cut:
+        smooth = np.ones(_KICK_SPAN) / np.sqrt(_KICK_SPAN)
+        for _ in range(_KICKS):
+            kicked = best[1].copy()
+            kicked[3] = _KICK_ANGSTROM * np.convolve(generator.normal(size=count + _KICK_SPAN - 1), smooth, "valid")
+            other = _relax(given, target, weight, kicked)
+            best = other if other[0] < best[0] else best
+        return best
+    hot = _problem(given, target, weight, _Terms(_SOFT_BOND_STIFFNESS, _PRIOR_WEIGHT, _ANNEAL_SHARPNESS))
+    full = _problem(given, target, weight, _Terms(prior=_PRIOR_WEIGHT))
+    hands = [(best[0], best[1]), (best[0] + best[3], best[2])]
+    for number in range(2 if best[3] < _CLEAR_GAP[1] * count else 1):
+        for _ in range(_ANNEAL_RUNS):
+            moved = hands[number][1].copy()
+            anneal(moved, hot, _ANNEAL_STEPS, _ANNEAL_KT, generator)
+            value = minimise(moved, full, 80, 1e-4)
+            hands[number] = min(hands[number], (value, moved), key=lambda hand: hand[0])
+    hands.sort(key=lambda hand: hand[0])
+    return hands[0][0], hands[0][1], hands[1][1], hands[1][0] - hands[0][0]
+
+
+def _relax(given: Given, target: FloatArray, weight: FloatArray, points: FloatArray) -> _Hands:
     """From four dimensions to three and to the better hand: energy, trace, mirror twin, gap."""
     for flat in (1e-3, *_FLATTENING):
         steps = 40 if flat == 1e-3 else 25

@@ -285,3 +285,32 @@ def minimise(x: FloatArray, problem: Problem, iterations: int, tolerance: float)
                 break
             mark = value
     return value
+
+
+@nb.njit(cache=True, error_model="numpy")
+def anneal(x: FloatArray, problem: Problem, steps: int, temperature: float, generator: np.random.Generator) -> None:
+    """Move x [4, L] by Langevin dynamics of unit masses while the temperature (in kT) falls to 0.
+
+    A step of 0.08 time units keeps bonds of stiffness 25 stable; velocities forget themselves over 10 units.
+    """
+    step, keep = 0.08, math.exp(-0.08 / 10.0)
+    gradient = np.empty_like(x)
+    velocity = np.empty_like(x)
+    for m in range(4):
+        for i in range(x.shape[1]):
+            velocity[m, i] = math.sqrt(temperature) * generator.standard_normal() if m < 3 else 0.0
+    energy(x, problem, gradient)
+    for n in range(steps):
+        now = temperature * (1.0 - n / steps)
+        kick = math.sqrt(now * (1.0 - keep * keep))
+        for m in range(3):
+            for i in range(x.shape[1]):
+                v = velocity[m, i] - 0.5 * step * gradient[m, i]
+                v = keep * v + kick * generator.standard_normal()
+                v = min(5.0, max(-5.0, v))  # a clash of the start must not throw residues far away
+                velocity[m, i] = v
+                x[m, i] += step * v
+        energy(x, problem, gradient)
+        for m in range(3):
+            for i in range(x.shape[1]):
+                velocity[m, i] -= 0.5 * step * gradient[m, i]
