@@ -1,4 +1,4 @@
-# make demo       the main job, from nothing: .venv, install, solve, a table and pictures in demo/
+# make demo       the main jobs, from nothing: .venv, install, each head at work, tables and pictures in demo/
 # make test       lint (ruff, mypy, import-linter), tests, notebooks; what .ci/run calls
 # make lint       the lint part alone
 # make notebooks  execute the notebooks in place
@@ -56,6 +56,8 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/bench_bound.py
 	$(BIN)/python benchmarks/bench_tsp_prior.py
 	$(BIN)/python benchmarks/bench_tsp.py
+	$(BIN)/python benchmarks/bench_protein.py
+	$(BIN)/python benchmarks/bench_scene.py
 	$(BIN)/python benchmarks/report.py
 
 clean:

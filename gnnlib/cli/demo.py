@@ -1,7 +1,8 @@
-"""``gnnlib demo``: the main job on instances that come with the library, as a table and pictures."""
+"""``gnnlib demo``: each head at work on what comes with the library, as tables and pictures."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,29 +15,53 @@ if TYPE_CHECKING:
     from gnnlib.heads.combinatorial.tsp.heatmap import HeatMap
     from gnnlib.heads.combinatorial.tsp.problem import TourResult
 
-__all__ = ["DEMO_INSTANCES", "demo"]
+__all__ = ["DEMO_INSTANCES", "Head", "demo"]
+
+
+class Head(StrEnum):
+    """The heads that have something to show."""
+
+    tsp = "tsp"
+    protein = "protein"
+    scene = "scene"
+
 
 DEMO_INSTANCES = ("capitals", "uniform_1000", "clustered_1000")
 
 
 def demo(
-    out: Path = typer.Option(Path("demo"), metavar="FOLDER", help="Where the pictures and tours go."),
+    head: Head | None = typer.Argument(None, help="Show this head only; default: all of them."),
     *,
-    time: float = typer.Option(5.0, min=0.0, metavar="SECONDS", help="Wall-clock limit for each instance."),
-    seed: int = typer.Option(0, min=0, help="Seed of all random choices."),
+    out: Path = typer.Option(Path("demo"), metavar="FOLDER", help="Where the pictures and tours go."),
+    time: float = typer.Option(5.0, min=0.0, metavar="SECONDS", help="Wall-clock limit for each tour."),
+    seed: int = typer.Option(0, min=0, help="Seed of the search for tours."),
 ) -> None:
-    """Solve three shipped instances and show what comes out: tours, proved bounds, pictures.
+    """Show each head at work: tours with proved bounds, a protein from file to fold, traffic with its futures.
 
-    The instances are the capital cities of the world (great-circle distances), a thousand uniform and a thousand
+    The tours are through the capital cities of the world (great-circle distances), a thousand uniform and a thousand
     clustered cities. Compiling the kernels takes a while the first time.
 
     \b
-    Example:
+    Examples:
       gnnlib demo --out demo --time 5
+      gnnlib demo protein
     """  # noqa: D301 (the mark keeps typer from joining the lines of the example)
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; name a folder")
     out.mkdir(parents=True, exist_ok=True)
+    if head in {None, Head.tsp}:
+        _show_tours(out, time, seed)
+    if head in {None, Head.protein}:
+        from gnnlib.cli import protein
+
+        protein.demo(out)
+    if head in {None, Head.scene}:
+        from gnnlib.cli import scene
+
+        scene.demo(out)
+
+
+def _show_tours(out: Path, time: float, seed: int) -> None:
     _prepare()
     results = [_solve(name, time, seed) for name in DEMO_INSTANCES]
     typer.echo(_table(results) + "\n")
