@@ -126,18 +126,17 @@ def decimals(block: Bytes2D) -> tuple[FloatArray, BoolArray]:
     >>> decimals(text.reshape(4, 5))[0].tolist()
     [1.5, -20.0, 625.0, 0.0]
     """
-    count, width = block.shape
+    count = len(block)
     columns = np.ascontiguousarray(block.T)
-    kinds, shifts, digits = _KIND[columns], _SHIFT[columns], _VALUE[columns]
     state = np.zeros(count, dtype=np.uint8)
     mantissa = np.zeros(count)
     places = np.zeros(count, dtype=np.intp)
-    for column in range(width):
+    for column in columns:
         state *= 5
-        state += kinds[column]
+        state += _KIND.take(column)
         state = _NEXT.take(state)
-        mantissa *= shifts[column]
-        mantissa += digits[column]
+        mantissa *= _SHIFT.take(column)
+        mantissa += _VALUE.take(column)
         places += state == _IN_DECIMALS
     values = mantissa / _POWERS[places]
     np.negative(values, out=values, where=(columns == ord("-")).any(axis=0))

@@ -37,17 +37,19 @@ def coordinates(name: str, array: FloatArray) -> FloatArray:
         )
     if len(array) == 0:
         raise InputError(f"`{name}` must hold at least 1 residue, found none")
-    ca = array if is_trace else array[:, 1]
-    bad = ~np.isfinite(ca).all(axis=1)
-    if bad.any():
+    is_finite = np.isfinite(array)
+    ca_finite = is_finite if is_trace else is_finite[:, 1]
+    if not ca_finite.all():
+        bad = ~ca_finite.all(axis=1)
         first = int(np.argmax(bad))
+        ca = array if is_trace else array[:, 1]
         raise InputError(
             f"`{name}` must have a finite CA atom in every residue, found {ca[first].tolist()} at residue index "
             f"{first} ({int(bad.sum())} such); leave these residues out"
         )
     if not is_trace:
-        missing = np.isnan(array)
-        half = np.isinf(array).any(axis=2) | (missing.any(axis=2) & ~missing.all(axis=2))
+        x, y, z = is_finite[:, :, 0], is_finite[:, :, 1], is_finite[:, :, 2]
+        half = (x != y) | (x != z) | np.isinf(array[:, :, 0])
         if half.any():
             i, atom = (int(k) for k in np.argwhere(half)[0])
             raise InputError(

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 __all__ = ["file_format", "read_bytes", "read_models", "read_structure"]
 
 _GZIP_MAGIC = b"\x1f\x8b"
-_PDB_RECORDS = (
+_PDB_RECORDS = frozenset(
     b"HEADER OBSLTE TITLE SPLIT CAVEAT COMPND SOURCE KEYWDS EXPDTA NUMMDL MDLTYP AUTHOR REVDAT SPRSDE JRNL REMARK DBREF "
     b"SEQADV SEQRES MODRES HET HETNAM HETSYN FORMUL HELIX SHEET TURN SSBOND LINK CISPEP SITE CRYST1 ORIGX1 SCALE1 "
-    b"MTRIX1 MODEL ATOM HETATM TER ENDMDL CONECT MASTER END USER"
-).split()
+    b"MTRIX1 MODEL ATOM HETATM TER ENDMDL CONECT MASTER END USER".split()
+)
 
 
 def read_structure(
@@ -145,20 +145,23 @@ def file_format(data: bytes, path: PathLike) -> Literal["pdb", "mmcif"]:
         If it is neither PDB nor mmCIF; formats that are known by sight are named.
     """
     head = data[:4096]
-    if b"mmtfVersion" in head:
-        raise FileFormatError.at(path, None, "this is an MMTF file, which is not read; get the entry as PDB or mmCIF")
-    if b"dataBlocks" in data and (b"\x00" in data or head[:1] in {b"\x82", b"\x83"}):
-        raise FileFormatError.at(path, None, "this is a BinaryCIF file, which is not read; get the entry as mmCIF")
+    if head[0] >= 0x80 or b"\x00" in head:  # no text begins so; the binary formats begin with the mark of a map
+        if b"mmtfVersion" in head:
+            raise FileFormatError.at(
+                path, None, "this is an MMTF file, which is not read; get the entry as PDB or mmCIF"
+            )
+        if b"dataBlocks" in data:
+            raise FileFormatError.at(path, None, "this is a BinaryCIF file, which is not read; get the entry as mmCIF")
     if b"\x00" in head:
         raise FileFormatError.at(path, None, "this is a binary file; structures are read from PDB and mmCIF text")
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     while start.startswith(b"#"):
         start = start.partition(b"\n")[2].lstrip()
-    word = start[:6].rstrip().upper()
-    if start[:5].lower() == b"data_" or data.startswith(b"_atom_site.") or b"\n_atom_site." in data:
-        return "mmcif"
-    if word.split(b" ")[0] in _PDB_RECORDS or word.startswith((b"ATOM", b"HETATM", b"REMARK")):
+    word = start[:6].upper()
+    if word.split()[:1] and (word.split()[0] in _PDB_RECORDS or word.startswith((b"ATOM", b"HETATM", b"REMARK"))):
         return "pdb"
+    if word[:5] == b"DATA_" or data.startswith(b"_atom_site.") or b"\n_atom_site." in data:
+        return "mmcif"
     if b"\nATOM  " in data or b"\nHETATM" in data:
         return "pdb"
     looks_like = "an XML" if start.startswith(b"<") else "a FASTA" if start.startswith(b">") else "another"

@@ -163,7 +163,7 @@ def _table(loop: _Loop, path: PathLike, num_models: int) -> AtomTable:
         atom_residue=residue[kept],
         atom_code=code[kept],
         xyz=_coordinates(loop, kept, path),
-        b_factor=_optional(loop, "b_factor", kept, np.nan),
+        b_factor=_b_factors(loop, kept, code[kept]),
         altloc=altloc,
         occupancy=occupancy,
         atom_lines=loop.lines[kept],
@@ -215,6 +215,14 @@ def _coordinates(loop: _Loop, rows: IntArray, path: PathLike) -> FloatArray:
             f"found {digits[bad].tobytes().decode('utf-8', 'replace').strip()!r}",
         )
     return values.reshape(-1, 3)
+
+
+def _b_factors(loop: _Loop, rows: IntArray, codes: IntArray) -> FloatArray:
+    """Read the B column of the CA atoms; NaN elsewhere."""
+    values = np.full(len(rows), np.nan)
+    chosen = np.flatnonzero(codes == ATOM_CODES["CA"])
+    values[chosen] = _optional(loop, "b_factor", rows[chosen], np.nan)
+    return values
 
 
 def _optional(loop: _Loop, name: str, rows: IntArray, default: float) -> FloatArray:

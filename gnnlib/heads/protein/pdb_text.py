@@ -45,7 +45,9 @@ def split_models(data: bytes) -> list[tuple[int, int]]:
     >>> split_models(b"MODEL 1\nATOM\nENDMDL\nMODEL 2\nATOM\nENDMDL\n")
     [(0, 12), (19, 32)]
     """
-    ends = _line_starts(data, b"ENDMDL") or _line_starts(data, b"MODEL ")[1:]
+    ends = _line_starts(data, b"ENDMDL")
+    if not ends and data.find(b"MODEL ", 0, data.find(b"\nATOM  ")) >= 0:  # models that are not closed
+        ends = _line_starts(data, b"MODEL ")[1:]
     ranges, first = [], 0
     for end in ends:
         ranges.append((first, end - 1))
@@ -153,7 +155,7 @@ def _table(
     keys = np.ascontiguousarray(rows[:, 12:16]).view("<u4").ravel()
     slot = np.minimum(np.searchsorted(_NAME_KEYS, keys), len(_NAME_KEYS) - 1)
     kept = np.flatnonzero(_NAME_KEYS[slot] == keys)
-    atoms = rows[kept]
+    atoms, codes = rows[kept], _NAME_CODES[slot[kept]]
     altloc = np.where(atoms[:, 16] == ord(" "), 0, atoms[:, 16]).astype(np.uint8)
     first_rows = rows[heads]
     return AtomTable(
@@ -164,9 +166,9 @@ def _table(
         is_hetero=is_hetero[heads],
         lines=lines[heads],
         atom_residue=residue[kept],
-        atom_code=_NAME_CODES[slot[kept]],
+        atom_code=codes,
         xyz=_coordinates(atoms, lines[kept], path),
-        b_factor=_optional_column(atoms, 61, 66, np.nan),
+        b_factor=_b_factors(atoms, codes),
         altloc=altloc,
         occupancy=_optional_column(atoms, 55, 60, 1.0) if altloc.any() else np.ones(len(atoms)),
         atom_lines=lines[kept],
@@ -235,28 +237,31 @@ def _coordinates(atoms: Bytes2D, lines: IntArray, path: PathLike) -> FloatArray:
     return values.reshape(-1, 3)
 
 
-_WEIGHTS = np.array([1e6, 1e5, 1e4, 1e3, 0.0, 1e2, 1e1, 1e0])
-
-
 def _fixed_three_decimals(digits: Bytes2D) -> tuple[FloatArray, BoolArray]:
     """Read ``%8.3f`` numbers; also return where the text has that form."""
-    value = digits - np.uint8(48)  # below "0" wraps around to more than 9
-    is_digit = value < 10
-    is_blank = digits == ord(" ")
-    is_minus = digits == ord("-")
-    # before the dot: blanks, at most one sign, digits
-    ends_well = is_digit[:, 1:4] | ~(is_digit[:, :3] | is_minus[:, :3])
-    is_usual = (
-        is_digit[:, 3]
-        & (digits[:, 4] == ord("."))
-        & is_digit[:, 5:].all(axis=1)
-        & (is_digit | is_blank | is_minus)[:, :3].all(axis=1)
-        & ends_well.all(axis=1)
-    )
-    value[~is_digit] = 0
-    number = (value @ _WEIGHTS) / 1e3  # one division of whole numbers: the float nearest to the decimal
-    np.negative(number, out=number, where=is_minus[:, :3].any(axis=1))
-    return number, is_usual
+    columns = np.ascontiguousarray(digits.T)
+    values = columns - np.uint8(48)  # below "0" wraps around to more than 9
+    is_digit = values < 10
+    is_minus = columns[:3] == ord("-")
+    is_usual = is_digit[3] & (columns[4] == ord(".")) & is_digit[5] & is_digit[6] & is_digit[7]
+    for place in range(3):  # before the dot: blanks, at most one sign, digits
+        starts = is_digit[place] | is_minus[place]
+        is_usual &= np.where(starts, is_digit[place + 1], columns[place] == ord(" "))
+    values[~is_digit] = 0
+    thousandths = values[0].astype(np.int32)
+    for place in (1, 2, 3, 5, 6, 7):
+        thousandths *= 10
+        thousandths += values[place]
+    np.negative(thousandths, out=thousandths, where=is_minus.any(axis=0))
+    return thousandths / 1e3, is_usual  # a quotient of whole numbers: the float nearest to the decimal
+
+
+def _b_factors(atoms: Bytes2D, codes: IntArray) -> FloatArray:
+    """Read the B column of the CA atoms; NaN elsewhere and where it is blank."""
+    values = np.full(len(atoms), np.nan)
+    chosen = np.flatnonzero(codes == ATOM_CODES["CA"])
+    values[chosen] = _optional_column(atoms[chosen], 61, 66, np.nan)
+    return values
 
 
 def _optional_column(atoms: Bytes2D, first: int, last: int, default: float) -> FloatArray:

@@ -218,8 +218,8 @@ def plot_lddt(values: ArrayLike, *, truth: ArrayLike | None = None, ax: Axes | N
 
     Examples
     --------
-    >>> plot_lddt([0.9, 0.8, 0.4]).get_ylim()
-    (0.0, 1.02)
+    >>> [float(limit) for limit in plot_lddt([0.9, 0.8, 0.4]).get_ylim()]
+    [0.0, 1.02]
     """
     score = checks.as_float_array("values", values)
     if score.ndim != 1 or len(score) == 0:
