@@ -22,7 +22,17 @@ if TYPE_CHECKING:
     from gnnlib.heads.scene.road import Road, Route
     from gnnlib.typing import ArrayLike, FloatArray
 
-__all__ = ["Observation", "Policy", "PolicyLike", "Vehicle", "VehicleState", "World", "plan_poses", "traffic_at"]
+__all__ = [
+    "Observation",
+    "Policy",
+    "PolicyLike",
+    "Vehicle",
+    "VehicleState",
+    "World",
+    "neighbourhood",
+    "plan_poses",
+    "traffic_at",
+]
 
 
 class VehicleState(NamedTuple):
@@ -173,6 +183,41 @@ def traffic_at(past: FloatArray, heading_rad: FloatArray, size: FloatArray, dt: 
     known = np.isfinite(move)
     speed = np.where(known, move, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
     return Traffic(past[:, -1], np.nan_to_num(heading_rad), size, speed)
+
+
+def neighbourhood(scene: Scene, ego: int, *, most: int = 24, radius_m: float = 60.0) -> tuple[Scene, int]:
+    """Keep a vehicle and the nearest others, as far as they are there at the last step; the map stays as it is.
+
+    Parameters
+    ----------
+    scene : Scene
+    ego : int
+        Row of the vehicle.
+    most : int, default 24
+        How many agents to keep.
+    radius_m : float, default 60
+
+    Returns
+    -------
+    tuple of Scene and int
+        The part, and the row of the vehicle in it.
+    """
+    gap = np.linalg.norm(np.nan_to_num(scene.xy[:, -1] - scene.xy[ego, -1], nan=1e9), axis=1)
+    gap[ego] = -1.0
+    nearest = np.argsort(gap, kind="stable")[:most]
+    kept = np.sort(nearest[gap[nearest] < radius_m])
+    row = int(np.searchsorted(kept, ego))
+    part = replace(
+        scene,
+        agents=tuple(scene.agents[index] for index in kept),
+        xy=scene.xy[kept],
+        agent_types=scene.agent_types[kept],
+        heading_rad=scene.heading_rad[kept],
+        size=scene.size[kept],
+        velocity=scene.velocity[kept],
+        ego=row,
+    )
+    return part, row
 
 
 def plan_poses(plan: ArrayLike, state: VehicleState, least: int) -> FloatArray:

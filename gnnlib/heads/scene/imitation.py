@@ -6,7 +6,7 @@ the one before; `ABLATION` gives their order there, M0 to M4.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +14,7 @@ import torch
 
 from gnnlib.encoder import Encoder, GraphModel, load, seeded_parameters
 from gnnlib.errors import InputError
+from gnnlib.heads.scene.driving import neighbourhood
 from gnnlib.heads.scene.graph import SCENE_SPEC
 from gnnlib.heads.scene.imitation_data import Augmentation
 from gnnlib.heads.scene.imitation_graph import plan_graph
@@ -24,13 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gnnlib.heads.scene.driving import Observation
-    from gnnlib.heads.scene.problem import Scene
-    from gnnlib.typing import FloatArray, IntArray, PathLike
+    from gnnlib.typing import FloatArray, PathLike
 
 __all__ = ["ABLATION", "IMITATION_PRESETS", "ImitationPlanner", "ImitationPreset", "build_planner"]
-
-_NEAR_M = 60.0
-_MOST_AGENTS = 24
 
 
 @dataclass(frozen=True)
@@ -135,7 +132,7 @@ class ImitationPlanner:
     def __call__(self, observation: Observation) -> FloatArray:
         """Return the plan of the network [30, 3]."""
         now = observation.state
-        scene, row = _neighbourhood(observation.scene, observation.ego, now.xy)
+        scene, row = neighbourhood(observation.scene, observation.ego)
         pose = np.array([[now.x, now.y, now.heading_rad]])
         graph = plan_graph(scene, np.array([row]), pose, np.array([now.speed]), [observation.route])
         with torch.inference_mode():
@@ -147,22 +144,3 @@ class ImitationPlanner:
         x = now.x + cos * local[:, 0] - sin * local[:, 1]
         y = now.y + sin * local[:, 0] + cos * local[:, 1]
         return np.column_stack([x, y, now.heading_rad + output.heading_rad[0].double().numpy()])
-
-
-def _neighbourhood(scene: Scene, ego: int, here: FloatArray) -> tuple[Scene, int]:
-    """Keep the vehicle and the nearest others, as far as they are here now; the map is left as it is."""
-    gap = np.linalg.norm(np.nan_to_num(scene.xy[:, -1], nan=1e9) - here, axis=1)
-    gap[ego] = -1.0
-    nearest: IntArray = np.argsort(gap, kind="stable")[:_MOST_AGENTS]
-    kept = np.sort(nearest[gap[nearest] < _NEAR_M])
-    part = replace(
-        scene,
-        agents=tuple(scene.agents[row] for row in kept),
-        xy=scene.xy[kept],
-        agent_types=scene.agent_types[kept],
-        heading_rad=scene.heading_rad[kept],
-        size=scene.size[kept],
-        velocity=scene.velocity[kept],
-        ego=int(np.searchsorted(kept, ego)),
-    )
-    return part, int(np.searchsorted(kept, ego))

@@ -8,13 +8,14 @@ overlap costs as much as its future is probable.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numba as nb
 import numpy as np
 
 from gnnlib.errors import InputError
+from gnnlib.heads.scene.driving import neighbourhood
 from gnnlib.heads.scene.driving_scores import boxes_overlap
 from gnnlib.heads.scene.idm import IDM, stop_places
 from gnnlib.heads.scene.kinematics import check_positive
@@ -167,8 +168,9 @@ class RulePlanner:
 
     def __call__(self, observation: Observation) -> FloatArray:
         """Return the best proposal [T, 3]."""
-        prediction = self.predictor(observation.scene)
-        futures = futures_of(prediction, observation, HORIZON)
+        part, row = neighbourhood(observation.scene, observation.ego, most=32, radius_m=_NEAR_M)
+        observation = replace(observation, scene=part, ego=row)
+        futures = futures_of(self.predictor(part), observation, HORIZON)
         proposals = make_proposals(observation, futures, self.speed or desired_speed(observation), self.model)
         costs = proposal_costs(proposals, futures, observation, self.weights)
         if self.last_offset is not None:
