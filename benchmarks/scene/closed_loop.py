@@ -8,6 +8,7 @@ recording, along which the policy is led. It says nothing about driving.
 
 from __future__ import annotations
 
+import functools
 import math
 import statistics
 import time
@@ -78,19 +79,25 @@ def generated_cases(count: int) -> list[Scenario]:
             case = shifted_start(generate_scene(kind, seed=seed, num_steps=80, rare=rare), seed=seed)
         except GnnlibError:  # the event finds no place, or nobody drives
             continue
-        if case.sim().steps >= 30:
+        if (sim_of(case).steps or 0) >= 30:
             cases.append(case)
     return cases
 
 
+@functools.cache
+def sim_of(case: Scenario, others: str = "log") -> SceneSim:
+    """The simulation of a case; its route and road are found once for all policies."""
+    return case.sim(others)  # type: ignore[arg-type]
+
+
 def is_sound(case: Scenario) -> bool:
     """Whether the recorded driver keeps to the road, moves, and touches nobody."""
-    report = case.sim().run(LogReplay(case.scene, case.ego))
+    report = sim_of(case).run(LogReplay(case.scene, case.ego))
     return not report.collided and not report.is_off_road and report.progress_m > 5.0
 
 
 def drive(case: Scenario, policy: PolicyLike, others: str) -> Run:
-    sim = case.sim(others)
+    sim = sim_of(case, others)
     report = sim.run(policy, shift=case.shift)
     late = slice(SETTLED_STEPS, None)
     off = False
@@ -160,7 +167,7 @@ def policies() -> dict[str, Callable[[Scenario], PolicyLike]]:
 
 
 def open_loop(cases: list[Scenario], make: Callable[[Scenario], PolicyLike]) -> dict[str, Any]:
-    found = [case.sim().open_loop(make(case)) for case in cases]
+    found = [sim_of(case).open_loop(make(case)) for case in cases]
     plans = sum(item.plans for item in found)
     total = {name: sum(getattr(item, name) * item.plans for item in found if item.plans) for name in ("ade_m", "fde_m")}
     return {"plans": plans, **{name: round(value / max(plans, 1), 3) for name, value in total.items()}}
@@ -221,12 +228,12 @@ def step_times(repeats: int) -> dict[str, Any]:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Drive all cases with all policies."""
     quick = options.quick
-    pushed = [case for case in recorded_cases(options.data, 1 if quick else 6) if is_sound(case)]
+    pushed = [case for case in recorded_cases(options.data, 1 if quick else 5) if is_sound(case)]
     recorded = len(pushed)
-    pushed += [case for case in generated_cases(5 if quick else 80) if is_sound(case)]
+    pushed += [case for case in generated_cases(5 if quick else 72) if is_sound(case)]
     print(f"{recorded} recorded and {len(pushed) - recorded} generated cases")
-    reactive = pushed[:: max(1, len(pushed) // (3 if quick else 30))]
-    tests = {kind: [make_scenario(kind, seed=FIRST_SEED + k) for k in range(2 if quick else 25)] for kind in TESTS}
+    reactive = pushed[:: max(1, len(pushed) // (3 if quick else 18))]
+    tests = {kind: [make_scenario(kind, seed=FIRST_SEED + k) for k in range(2 if quick else 15)] for kind in TESTS}
     rows: dict[str, Any] = {}
     for name, make in policies().items():
         began = time.process_time()
