@@ -86,7 +86,7 @@ def generated_cases(count: int) -> list[Scenario]:
 
 @functools.cache
 def sim_of(case: Scenario, others: str = "log") -> SceneSim:
-    """The simulation of a case; its route and road are found once for all policies."""
+    """Return the simulation of a case; its route and road are found once for all policies."""
     return case.sim(others)  # type: ignore[arg-type]
 
 
