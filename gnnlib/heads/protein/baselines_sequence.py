@@ -155,7 +155,7 @@ def separation_contacts(residues: IntArray) -> FloatArray:
     [0.0, -1.0, -2.0]
     """
     place = np.arange(len(residues))
-    return -np.abs(place[:, None] - place).astype(np.float64)
+    return 0.0 - np.abs(place[:, None] - place)
 
 
 def hydrophobic_contacts(residues: IntArray) -> FloatArray:

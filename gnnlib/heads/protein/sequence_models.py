@@ -6,21 +6,17 @@ is called.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gnnlib.errors import InputError
-from gnnlib.heads.protein.problem import Structure, as_structure
+from gnnlib.heads.protein.problem import as_structure
 from gnnlib.heads.protein.residues import AMINO_ACIDS, clean_sequence, sequence_indices
-from gnnlib.heads.protein.result import SecondaryStructure, Torsions
-from gnnlib.results import Result
+from gnnlib.heads.protein.result import DistancePrediction, SecondaryStructure, Torsions
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from gnnlib.encoder import GraphModel
     from gnnlib.heads.protein.pair_head import PairScores
     from gnnlib.seeding import Seed
@@ -35,83 +31,6 @@ _WEIGHTS = "protein-sequence"
 _STATES8 = "HBEGITSC"
 _CENTRES = np.array([3.9, 5.8, 7.2, 9.0, 11.0, 13.0, 15.0, 17.0, 19.0, 26.0])  # angstrom, of the bins of distance
 _MEDIUM = 12  # places along the chain from which on a contact is of medium or long range
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class DistancePrediction(Result):
-    """Distances, contacts, local structure and a fold, predicted from one sequence.
-
-    Parameters
-    ----------
-    sequence : str of L letters
-    distances : array [L, L]
-        Expected CA-CA distances in angstrom; those above 20 are not told apart. Given ones are kept.
-    spread : array [L, L]
-        Standard deviation of the predicted distance in angstrom.
-    contact_probability : array [L, L]
-        Of a CB-CB distance below 8 angstrom.
-    bins : array [9]
-        Borders in angstrom between the bins of `distogram`; the first and the last bin are open.
-    distogram : array [L, L, 10]
-        Probabilities of the bins (not exported by `to_dict`).
-    secondary : SecondaryStructure
-    torsions : Torsions
-        Phi and psi in degrees; the other angles are NaN.
-    burial : array [L]
-        Expected number of CB atoms within 10 angstrom.
-    coords : array [L, 3]
-        CA in angstrom, folded from the distances by `gnnlib.reconstruct`.
-    reliability : float
-        In [0, 1]: mean predicted probability of the best L/5 contacts of 12 or more residues' separation. Low values, the
-        rule for one sequence, mean that the fold is not known.
-    num_given : int
-        Pairs of residues whose distance was given.
-    """
-
-    sequence: str
-    distances: FloatArray
-    spread: FloatArray
-    contact_probability: FloatArray
-    bins: FloatArray
-    distogram: FloatArray = field(metadata={"export": False})
-    secondary: SecondaryStructure
-    torsions: Torsions
-    burial: FloatArray
-    coords: FloatArray
-    reliability: float
-    num_given: int = 0
-
-    @property
-    def verdict(self) -> str:
-        """What the reliability means, in words."""
-        if self.num_given >= 2 * len(self.sequence):
-            return "folded from given distances; see the stress of gnnlib.reconstruct"
-        if self.reliability >= 0.6:
-            return "local structure and some contacts may be used; the fold is a guess"
-        return "the fold is NOT known from this sequence alone; use the local structure at most"
-
-    def structure(self) -> Structure:
-        """Return the folded CA trace as a `Structure`, reliability in no way improved."""
-        return Structure.from_arrays(self.coords, self.sequence, name="predicted")
-
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the predicted distance map; return the axes."""
-        from gnnlib.heads.protein.plotting import plot_distance_map  # matplotlib only on demand
-
-        return plot_distance_map(self.distances, ax=ax)
-
-    def _rows(self) -> list[tuple[str, str]]:
-        share = self.secondary.fractions
-        return [
-            ("residues", f"{len(self.sequence):,}"),
-            ("helix / strand / coil", f"{share['H']:.0%} / {share['E']:.0%} / {share['C']:.0%}"),
-            ("given distances", f"{self.num_given:,}"),
-            ("reliability", f"{self.reliability:.2f}"),
-            ("verdict", self.verdict),
-        ]
-
-    def __repr__(self) -> str:
-        return f"DistancePrediction(residues={len(self.sequence)}, reliability={self.reliability:.2f})"
 
 
 def predict_distances(
