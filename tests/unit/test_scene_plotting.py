@@ -144,6 +144,13 @@ def test_step_outside_and_unknown_agents_are_refused(scene: Scene, guess: Predic
         plot_scene(Scene("bare", ("a",), np.ones((1, 30, 2))), guess)
 
 
+def test_focus_zooms_in_on_one_agent(scene: Scene) -> None:
+    ax = scene.plot(at_step=10, focus="car", radius_m=15.0)
+    assert np.allclose([*ax.get_xlim(), *ax.get_ylim()], [-5.0, 25.0, -15.0, 15.0])
+    with pytest.raises(InputError, match="'late' is not"):
+        scene.plot(at_step=0, focus="late")
+
+
 def test_candidates_are_drawn_as_lines(scene: Scene) -> None:
     ax = plot_lane_candidates(scene, "car", at_step=10)
     assert len(ax.get_lines()) == 1

@@ -27,7 +27,13 @@ _HISTORY_S = 2.0
 
 
 def plot_scene(
-    scene: Scene, prediction: Prediction | None = None, *, at_step: int | None = None, ax: Axes | None = None
+    scene: Scene,
+    prediction: Prediction | None = None,
+    *,
+    at_step: int | None = None,
+    focus: str | int | None = None,
+    radius_m: float = 40.0,
+    ax: Axes | None = None,
 ) -> Axes:
     """Draw a scene at one step: map, signals, road users, their last two seconds, predicted modes and the truth.
 
@@ -38,6 +44,10 @@ def plot_scene(
         Drawn in blue, the more probable a mode the more opaque; the recorded future of its agents in black dashes.
     at_step : int, optional
         Default: that of the prediction, else the middle of the scene.
+    focus : str or int, optional
+        Id of an agent, present at that step, to zoom in on; default: everybody, or all who are predicted.
+    radius_m : float
+        How far round `focus` to show, default 40 m.
     ax : matplotlib Axes, optional
         Default: those of a new figure.
 
@@ -48,7 +58,8 @@ def plot_scene(
     Raises
     ------
     InputError
-        If `at_step` is not a step of the scene, or the prediction is of agents that the scene does not have.
+        If `at_step` is not a step of the scene, the prediction is of agents that the scene does not have, or `focus`
+        is absent.
 
     Examples
     --------
@@ -59,6 +70,9 @@ def plot_scene(
     """
     step = _step(scene, prediction, at_step)
     chosen = rows_of(scene, prediction)
+    centre = scene.xy[[], step] if focus is None else scene.xy[[scene.row(focus)], step]
+    if np.isnan(centre).any():
+        raise InputError(f"`focus` must be there at step {step}, agent {focus!r} is not")
     with styled():
         ax = new_axes(ax, size=(7.5, 6.5))
         draw_map(ax, scene)
@@ -77,7 +91,10 @@ def plot_scene(
             )
             points = [scene.xy[chosen, step], prediction.most_likely.reshape(-1, 2)]
         agent_boxes(ax, scene, step, chosen)
-        fit(ax, np.concatenate(points))
+        if focus is None:
+            fit(ax, np.concatenate(points))
+        else:
+            fit(ax, centre, margin_m=checks.positive("radius_m", radius_m), least_m=1.0)
         _titles(ax, scene, step, len(present), prediction)
         return ax
 

@@ -16,6 +16,7 @@ from gnnlib.heads.scene.result import Prediction
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from gnnlib.heads.scene.graph import SceneGraph
     from gnnlib.typing import ArrayLike, BoolArray, FloatArray, IntArray, PathLike
 
 __all__ = [
@@ -247,11 +248,29 @@ class Scene:
 
         return lane_candidates(self, agent, horizon, at_step=at_step)
 
-    def plot(self, prediction: Prediction | None = None, *, at_step: int | None = None, ax: Axes | None = None) -> Axes:
-        """Draw the map, the agents at `at_step` with history and future, and predicted modes; return the axes."""
+    def to_graph(self, *, at_step: int | None = None, history: int = 20) -> SceneGraph:
+        """Return the graph that models read: agents, lane pieces, controls, crossings; see `scene_graph`."""
+        from gnnlib.heads.scene.graph import scene_graph  # torch only on demand
+
+        return scene_graph(self, at_step=at_step, history=history)
+
+    def plot(
+        self,
+        prediction: Prediction | None = None,
+        *,
+        at_step: int | None = None,
+        focus: AgentId | None = None,
+        radius_m: float = 40.0,
+        ax: Axes | None = None,
+    ) -> Axes:
+        """Draw the map, the agents at `at_step` with history and future, and predicted modes; return the axes.
+
+        With `focus`, an agent's id, only what lies within `radius_m` of it. See
+        `gnnlib.heads.scene.plotting.plot_scene`.
+        """
         from gnnlib.heads.scene.plotting import plot_scene  # matplotlib only on demand
 
-        return plot_scene(self, prediction, at_step=at_step, ax=ax)
+        return plot_scene(self, prediction, at_step=at_step, focus=focus, radius_m=radius_m, ax=ax)
 
     def animate(
         self,
