@@ -223,13 +223,18 @@ def _commit() -> str:
         return "unknown"
 
 
+def _epochs(preset: Preset, name: str) -> str:
+    return "" if preset.fit.epochs == PRESETS[name].fit.epochs else f" --epochs {preset.fit.epochs}"
+
+
 def _card(name: str, preset: Preset, preset_name: str, seed: int, result: FitResult) -> Card:
     licence = "MIT" if preset_name == "scene" else "not for redistribution: trained on non-commercial data"
     generated = f" and {preset.generated} generated scenes" if preset.generated else ""
     return Card(
         name,
         purpose="predicts six futures of every agent of a traffic scene",
-        command=f"python -m {__spec__.name} {preset_name} --seed {seed} --out gnnlib/weights/{name}",
+        command=f"python -m {__spec__.name} {preset_name} --seed {seed}{_epochs(preset, preset_name)} "
+        f"--out gnnlib/weights/{name}",
         data=f"training scenes of {', '.join(preset.sources)}{generated}",
         seed=seed,
         seconds=round(result.seconds, 1),
@@ -250,6 +255,7 @@ def run(
     seed: int = 0,
     resume: bool = False,
     minutes: float | None = None,
+    epochs: int | None = None,
 ) -> Card:
     """Train, measure on the validation scenes and write one model; return its card.
 
@@ -268,18 +274,21 @@ def run(
         Go on from the checkpoint, if there is one.
     minutes : float, optional
         Stop after so long; the weights so far are written.
+    epochs : int, optional
+        Instead of the preset's.
     """
     preset, folder = PRESETS[preset_name], data_folder(data)
+    config = preset.fit if epochs is None else replace(preset.fit, epochs=epochs)
     scenes = training_scenes(preset, folder)
     val = validation_windows(preset, folder)
     _logger.info("%d scenes, %d windows to validate", len(scenes), sum(len(window.rows) for window in val))
     model = build_model(preset, seed=seed)
     place = runs / f"{preset_name}-{seed}"
     place.mkdir(parents=True, exist_ok=True)
-    result = train_model(model, scenes, val, preset.fit, folder=place, seed=seed, resume=resume, minutes=minutes)
+    result = train_model(model, scenes, val, config, folder=place, seed=seed, resume=resume, minutes=minutes)
     _logger.info("best epoch: %s", result.best)
     calibrate(model, SceneBatches(scenes, 8, stride=20, seed=seed)(0), WindowBatches(val)(0))
-    model.card = _card(out.name, preset, preset_name, seed, result)
+    model.card = _card(out.name, replace(preset, fit=config), preset_name, seed, result)
     model.save(out)
     return model.card
 
@@ -294,6 +303,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of parameters and order")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint, if there is one")
     parser.add_argument("--minutes", type=float, help="stop after so long")
+    parser.add_argument("--epochs", type=int, help="instead of the preset's")
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     tune_cpu()
@@ -306,6 +316,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         seed=chosen.seed,
         resume=chosen.resume,
         minutes=chosen.minutes,
+        epochs=chosen.epochs,
     )
     for name, value in card.metrics.items():
         _logger.info("%s: %g", name, value)
