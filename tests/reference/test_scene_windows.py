@@ -19,7 +19,7 @@ needs_data = pytest.mark.skipif(
 @needs_data
 @pytest.mark.parametrize(
     ("source", "split", "count"),
-    [("ngsim", "val", 210), ("ngsim", "test", 795), ("av2", "test", 221), ("nuscenes", "val", 56)],
+    [("ngsim", "val", 210), ("ngsim", "test", 795), ("av2", "test", 221)],
 )
 def test_moving_vehicles_are_as_many_as_the_protocol_counts(source, split, count):
     scenes, timeline = load_split(FOLDER, source, split)
