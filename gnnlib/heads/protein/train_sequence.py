@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import functools
 import logging
 import platform
 import sys
@@ -25,12 +26,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from gnnlib.encoder import Card, Encoder, GraphModel, load, seeded_parameters, tune_cpu
+from gnnlib.heads.protein.chains import load_chains
 from gnnlib.heads.protein.pair_data import PairBatches, load_pair_chains
 from gnnlib.heads.protein.pair_head import INPUTS, PairHead
-from gnnlib.heads.protein.sequence_data import CropBatches, training_records
+from gnnlib.heads.protein.sequence_data import CropBatches, chain_record, training_records
 from gnnlib.heads.protein.sequence_graph import SEQUENCE_SPEC
 from gnnlib.heads.protein.sequence_head import SequenceHead
-from gnnlib.heads.protein.sequences import cb513_relatives
+from gnnlib.heads.protein.sequence_scores import contact_scores, mean_precision, measure_states, measure_torsions
+from gnnlib.heads.protein.sequences import cb513_relatives, load_sequences
 from gnnlib.heads.protein.train_design import source_commit
 from gnnlib.seeding import spawn_seeds
 from gnnlib.stop import MaxRuntime
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
 
     from gnnlib.heads.protein.pair_data import PairChain
     from gnnlib.heads.protein.sequence_data import ResidueRecord
+    from gnnlib.heads.protein.sequences import LabelledSequence
 
 __all__ = ["PRESETS", "Preset", "build_pair_model", "build_residue_model", "fit_pairs", "fit_residues", "main", "run"]
 
@@ -292,12 +296,33 @@ def run(chosen: argparse.Namespace) -> int:
     if result.stopped_by != "epochs":
         return 0
     before = residues.card.seconds if residues.card and residues.card.seconds else 0.0
-    metrics = {f"{key} (val)": value for key, value in result.best.items() if key.startswith("val/")}
+    metrics = _judge(model)
     model.card = _card(
         chosen, "distances, secondary structure and torsions from the sequence", before + result.seconds, metrics
     )
     model.save(chosen.out)
     return 0
+
+
+def _judge(model: GraphModel) -> dict[str, float]:
+    """Measure a whole model on the sets that had no part in it (and on val, which had)."""
+    rows, related = load_sequences("cb513"), cb513_relatives("cb513")
+    splits = {name: [chain_record(chain) for chain in load_chains(name)] for name in ("val", "test")}
+    sets: dict[str, Sequence[LabelledSequence | ResidueRecord]] = {
+        "CB513": rows,
+        "CB513 without homologous rows": [row for row in rows if row.name not in related],
+        **splits,
+    }
+    found = {
+        f"{key} ({name})": value for name, part in sets.items() for key, value in measure_states(model, part).items()
+    }
+    found |= {f"{key} MAE, degrees (test)": value for key, value in measure_torsions(model, splits["test"]).items()}
+    for name in ("val", "test"):
+        chains = [chain for chain in load_pair_chains(name) if chain.has_backbone]
+        for share in (0.0, 0.05):
+            value = mean_precision(chains, functools.partial(contact_scores, model, share=share), share=share)
+            found[f"P@L/5, 12 or more apart, {share:.0%} of distances given ({name})"] = value
+    return {name: round(value, 2) for name, value in found.items()}
 
 
 def _card(chosen: argparse.Namespace, purpose: str, seconds: float, metrics: dict[str, float]) -> Card:
