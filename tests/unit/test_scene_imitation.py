@@ -10,9 +10,10 @@ from gnnlib.encoder import Encoder, GraphModel
 from gnnlib.errors import InputError, WeightsError
 from gnnlib.heads.scene.generate import generate_scene
 from gnnlib.heads.scene.graph import SCENE_SPEC
+from gnnlib.heads.scene.idm import Traffic
 from gnnlib.heads.scene.imitation import ABLATION, IMITATION_PRESETS, ImitationPlanner, build_planner
 from gnnlib.heads.scene.imitation_data import PERTURBED_WEIGHT, Augmentation, PlanBatches, PlanScene
-from gnnlib.heads.scene.imitation_graph import Push, join_plan_graphs, perturbed_path, route_features
+from gnnlib.heads.scene.imitation_graph import Push, ahead_features, join_plan_graphs, perturbed_path, route_features
 from gnnlib.heads.scene.imitation_head import PLAN_LOSSES, ROUTE_FEATURES, PlanHead, drive_controls
 from gnnlib.heads.scene.losses import Plan, environment_losses
 from gnnlib.heads.scene.problem import Scene
@@ -163,7 +164,21 @@ def test_the_features_of_a_route_do_not_depend_on_the_frame():
     moved = np.append(turn @ pose[:2] + [7.0, -3.0], pose[2] + 1.1)
     here = route_features(Route.along(line), pose)
     there = route_features(Route.along(line @ turn.T + [7.0, -3.0]), moved)
-    assert here.shape == (ROUTE_FEATURES,) and np.allclose(here, there)
+    assert here.shape == (58,) and np.allclose(here, there)
+
+
+def test_what_is_ahead_on_the_route_is_told_in_order():
+    route, pose = Route.along([[0.0, 0.0], [100.0, 0.0]]), np.array([10.0, 0.0, 0.0])
+    xy = np.array([[40.0, 1.0], [30.0, 0.0], [5.0, 0.0], [20.0, 9.0]])
+    others = Traffic(xy, np.zeros(4), np.tile([4.0, 2.0], (4, 1)), np.array([3.0, 5.0, 7.0, 9.0]))
+    table = ahead_features(route, pose, 10.0, others, np.array([8.0, 50.0]))
+    first, second, third = table[:27].reshape(3, 9)
+    assert first[:3].tolist() == [1.0, 1.0, 0.0] and first[4:6].tolist() == [0.5, 0.5]
+    assert second[:3].tolist() == [1.0, 1.5, 0.5] and not third.any()
+    assert first[6] == pytest.approx(5.0**2 / (2 * 16.0) / 4.0)
+    assert table[-3:-1].tolist() == [1.0, 1.0]
+    nobody = Traffic(np.zeros((0, 2)), np.zeros(0), np.zeros((0, 2)), np.zeros(0))
+    assert ahead_features(route, pose, 10.0, nobody, np.zeros(0)).shape == (ROUTE_FEATURES - 58,)
 
 
 def test_a_batch_plans_what_its_graphs_plan_alone(street):

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
+from gnnlib.heads.scene.driving import traffic_at
 from gnnlib.heads.scene.graph import SceneGraph, join_scene_graphs, scene_graph
 from gnnlib.heads.scene.graph_features import rotate
+from gnnlib.heads.scene.idm import Traffic, stop_places
 from gnnlib.heads.scene.imitation_head import PlanGraph
 from gnnlib.heads.scene.losses import Surroundings
 from gnnlib.heads.scene.problem import wrap_angle
@@ -26,6 +28,7 @@ __all__ = [
     "FUTURE",
     "NUM_ROUTE",
     "Push",
+    "ahead_features",
     "ahead_of",
     "as_tensor",
     "into_frame",
@@ -41,6 +44,7 @@ FUTURE = 30
 NUM_ROUTE = 28
 _ROUTE_M = np.array([-4.0, 0.0, 3.0, 6.0, 9.0, 12.0, 16.0, 20.0, 25.0, 30.0, 36.0, 43.0, 51.0, 60.0])
 _MAX_BEND = 0.3
+_NUM_AHEAD = 4
 
 
 def as_tensor(values: Any) -> torch.Tensor:
@@ -60,7 +64,7 @@ def ahead_of(route: Route, pose: FloatArray, reach_m: float) -> FloatArray:
 
 
 def route_features(route: Route, pose: FloatArray) -> FloatArray:
-    """Return what the planner sees of a route [ROUTE_FEATURES].
+    """Return what the planner sees of a route, 58 numbers.
 
     Fourteen points from 4 m behind to 60 m ahead, each with place and direction in the vehicle's frame; then the
     offset of the vehicle to the left of the route, and its heading relative to it.
@@ -79,6 +83,54 @@ def route_features(route: Route, pose: FloatArray) -> FloatArray:
     scale = 10.0 + np.abs(_ROUTE_M)
     table = np.column_stack([points[:, 0] / scale, points[:, 1] / scale * 4.0, np.cos(turn), np.sin(turn) * 2.0])
     return np.concatenate([table.ravel(), [np.clip(aside, -5.0, 5.0), slope]])
+
+
+def ahead_features(route: Route, pose: FloatArray, speed: float, others: Traffic, stops_m: FloatArray) -> FloatArray:
+    """Return who and what is on the way [AHEAD_FEATURES].
+
+    For each of the four nearest road users ahead, within 5 m of the route: whether there is one, gap and side in m, its
+    speed along the route and the difference to the own one in m/s, length and width; scaled to about 1. Then whether a
+    signal says stop, how far ahead, and what braking that takes.
+
+    Parameters
+    ----------
+    route : Route
+    pose : FloatArray [3]
+        Of the vehicle.
+    speed : float
+        Its speed in m/s.
+    others : Traffic
+    stops_m : FloatArray [S]
+        Places to stop at on the route, see `gnnlib.heads.scene.idm.stop_places`.
+    """
+    table = np.zeros((_NUM_AHEAD, 9))
+    along = float(route.project(pose[:2])[0])
+    if len(others.xy):
+        place, side = route.project(others.xy)
+        gap = place - along
+        near = np.flatnonzero((gap > 0.0) & (gap < 60.0) & (np.abs(side) < 5.0))
+        near = near[np.argsort(gap[near], kind="stable")[:_NUM_AHEAD]]
+        turn = others.heading_rad[near] - route.heading(place[near])
+        pace = others.speed[near] * np.cos(turn)
+        free = np.maximum(gap[near] - others.size[near, 0] / 2 - 2.0, 0.5)
+        closing = speed - pace
+        table[: len(near)] = np.column_stack(
+            [
+                np.ones(len(near)),
+                gap[near] / 20.0,
+                side[near] / 2.0,
+                np.exp(-(side[near] ** 2) / 4.0),
+                pace / 10.0,
+                closing / 10.0,
+                np.clip(np.maximum(closing, 0.0) ** 2 / (2 * free) / 4.0, 0.0, 3.0),
+                others.size[near, 0] / 5.0,
+                others.size[near, 1] / 2.0,
+            ]
+        )
+    ahead = stops_m[stops_m > along]
+    rest = float(ahead.min() - along) if ahead.size else 100.0
+    stop = [float(rest < 80.0), min(rest, 80.0) / 40.0, min(speed**2 / (2 * max(rest - 2.0, 0.5)) / 4.0, 3.0)]
+    return np.concatenate([table.ravel(), stop])
 
 
 def plan_graph(
@@ -102,13 +154,23 @@ def plan_graph(
     graph = scene_graph(scene, rows=rows.tolist())
     base = {item.name: getattr(graph, item.name) for item in fields(SceneGraph)}
     motion = graph.pose.numpy() if graph.pose is not None else poses
+    everybody = traffic_at(scene.xy, scene.heading_rad[:, -1], scene.size, scene.dt)
+    present = np.isfinite(everybody.xy[:, 0])
+    features = []
+    for row, pose, speed, route in zip(rows.tolist(), poses, speeds.tolist(), routes, strict=True):
+        others = present.copy()
+        others[row] = False
+        along = float(route.project(pose[:2])[0])
+        stops = stop_places(route, scene.lanes, scene.num_steps - 1, along_m=along, speed=speed)
+        ahead = ahead_features(route, pose, speed, everybody.taken(others), stops)
+        features.append(np.concatenate([route_features(route, pose), ahead]))
     return PlanGraph(
         **base,
         origin=torch.from_numpy(np.ascontiguousarray(poses)),
         speed=as_tensor(speeds),
         turned=as_tensor(wrap_angle(poses[:, 2] - motion[:, 2])),
         size=as_tensor(scene.size[rows]),
-        route=as_tensor(np.stack([route_features(route, pose) for route, pose in zip(routes, poses, strict=True)])),
+        route=as_tensor(np.stack(features)),
     )
 
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PLAN_LOSSES", "ROUTE_FEATURES", "PlanGraph", "PlanHead", "PlanOutput", "drive_controls"]
 
-ROUTE_FEATURES = 4 * 14 + 2
-"""Fourteen points of the route, each with place and direction, and the present offset from it."""
+ROUTE_FEATURES = 4 * 14 + 2 + 9 * 4 + 3
+"""Fourteen points of the route with place and direction, the offset from it; who is on it, and where it is closed."""
 
 PLAN_LOSSES = ("imitation", "collision", "off_road", "off_route", "smoothness")
 """Names of the losses."""
@@ -54,7 +54,7 @@ class PlanGraph(SceneGraph):
     size : Tensor [E, 2]
         Length and width in m.
     route : Tensor [E, ROUTE_FEATURES]
-        The way to go, see `gnnlib.heads.scene.imitation_graph.route_features`.
+        The way to go and who is on it, see `route_features` and `ahead_features` of `gnnlib.heads.scene.imitation_graph`.
     target : Tensor [E, T, 3], optional
         Poses that were driven, in the vehicle's frame.
     imitate : Tensor [E], optional
@@ -169,7 +169,7 @@ class PlanHead(Head):
             raise InputError(f"`steps` must be a positive multiple of {_KNOT_STEPS}, found {steps!r}")
         self.steps, self.dt = steps, dt
         knots = steps // _KNOT_STEPS + 1
-        self.route = nn.Sequential(nn.Linear(ROUTE_FEATURES + 2, width), nn.GELU(), nn.Linear(width, width))
+        self.route = nn.Sequential(nn.Linear(ROUTE_FEATURES + 2, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
         self.read = nn.Sequential(
             nn.LayerNorm(3 * width), nn.Linear(3 * width, 2 * width), nn.GELU(), nn.Linear(2 * width, 2 * knots)
         )
