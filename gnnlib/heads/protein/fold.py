@@ -30,6 +30,7 @@ _PRIOR_SHARPNESS = 0.2  # flattened mixture while the trace is still rough
 _CUTOFF_SIGMA_ANGSTROM = 0.5
 _PATH_SHRINKAGE = 0.8  # a straight line is shorter than the shortest path over known pairs
 _FLATTENING = (0.02, 0.5)
+_DENSE_FLATTENING = (0.02, 2.0)
 _OUTLIER_SIGMAS = 3.0
 _DENSE_FROM = 0.25  # share of known pairs
 _CLEAR_GAP = 0.15, 0.5  # difference of the two hands in kT a residue above which only the better one is refined
@@ -133,9 +134,13 @@ def _fold_dense(given: Given) -> Fold:
     filled = given.distances
     if pairs < count * (count - 1) // 2:
         filled = np.where(known, given.distances, fold_start.complete(given.distances, known, given.bonded))
-    points = fold_start.classical_scaling(filled, 3)
+    points = fold_start.classical_scaling(filled, 4)
     target, noise = np.where(known, given.distances, 0.0), NoiseModel(1.0, 0.1)
     weight = _dense_weights(given, fold_start.pairwise(points), noise, cut_outliers=False)
+    wanted = _with_restraints(given, target, weight)
+    for flat in _DENSE_FLATTENING:  # a thin shape hides its third dimension in the noise: decide on it late
+        minimise(points, _problem(given, *wanted, _Terms(_SOFT_BOND_STIFFNESS, flat=flat)), 20, 1e-3)
+    points[3] = 0.0
     for _ in range(3):
         minimise(points, _problem(given, *_with_restraints(given, target, weight), _Terms()), 25, 1e-4)
         fitted = fold_start.pairwise(points)

@@ -1,0 +1,303 @@
+"""Folding from distances: exact, noisy, partial and broken data, restraints, handedness, and bad input."""
+
+import json
+
+import numpy as np
+import pytest
+
+from gnnlib.errors import InputError
+from gnnlib.heads.protein import baselines, fold_kernels
+from gnnlib.heads.protein.chain_prior import load_chain_prior, stretch_features, stretches
+from gnnlib.heads.protein.decode import reconstruct
+from gnnlib.heads.protein.fold_batch import reconstruct_batch
+from gnnlib.heads.protein.fold_start import NoiseModel, classical_scaling, complete, fit_noise, pairwise
+from gnnlib.heads.protein.geometry import build_backbone, ca_angles
+from gnnlib.heads.protein.metrics import rmsd
+from gnnlib.heads.protein.torsions import torsions
+
+
+def made_chain(length=70, seed=2780):
+    """Five helices with random turns; this seed makes them compact (radius of gyration 13.3 A) without a clash."""
+    generator = np.random.default_rng(seed)
+    is_turn = np.tile(np.repeat([False, True], [12, 4]), 5)[:length]
+    phi, psi = generator.normal(-60.0, 6.0, length), generator.normal(-43.0, 6.0, length)
+    phi[is_turn] = generator.uniform(-150, -50, is_turn.sum())
+    psi[is_turn] = generator.uniform(-60, 170, is_turn.sum())
+    return build_backbone(phi, psi)
+
+
+BACKBONE = made_chain()
+CA = BACKBONE[:, 1]
+TRUE = np.linalg.norm(CA[:, None] - CA, axis=-1)
+
+
+def noisy(spread, seed=0):
+    draw = np.triu(np.random.default_rng(seed).normal(size=TRUE.shape), 1)
+    return np.maximum(TRUE + spread * (draw + draw.T), 0.0) * ~np.eye(len(TRUE), dtype=bool)
+
+
+def test_exact_distances_give_the_chain_and_its_hand():
+    found = reconstruct(TRUE)
+    assert rmsd(found.coords, CA) < 0.02
+    assert rmsd(found.mirror, CA) > 1.0
+    assert found.handedness_confidence > 0.99
+    assert found.stress.max() < 0.05
+    assert found.known_fraction == 1.0
+
+
+def test_mirrored_coordinates_cannot_be_told_from_their_distances():
+    mirrored = CA * [-1.0, 1.0, 1.0]
+    again = reconstruct(np.linalg.norm(mirrored[:, None] - mirrored, axis=-1))
+    assert rmsd(again.coords, CA) < 0.02
+
+
+def test_noise_is_estimated_and_averaged_out():
+    found = reconstruct(noisy(2.0))
+    assert found.noise_absolute_angstrom == pytest.approx(2.0, abs=0.3)
+    assert rmsd(found.coords, CA) < 0.8
+    assert rmsd(found.coords, CA) < rmsd(_right_hand(baselines.classical_mds(noisy(2.0))), CA)
+    growing = reconstruct(noisy(0.1 * TRUE))
+    assert growing.noise_relative == pytest.approx(0.1, abs=0.02)
+    assert rmsd(growing.coords, CA) < rmsd(_right_hand(baselines.smacof(noisy(0.1 * TRUE))), CA)
+
+
+def _right_hand(points):
+    return min((points, points * [-1.0, 1.0, 1.0]), key=lambda one: rmsd(one, CA))
+
+
+def test_contacts_alone_are_folded_with_walls():
+    found = reconstruct(noisy(0.3), mask=(TRUE < 12.0) & (TRUE > 0))
+    assert found.cutoff_angstrom == pytest.approx(12.0, abs=0.6)
+    assert rmsd(found.coords, CA) < 2.5
+    assert "cut off" in found.summary()
+
+
+def test_a_tenth_of_the_pairs_is_enough():
+    chosen = np.triu(np.random.default_rng(4).random(TRUE.shape) < 0.12, 1)
+    found = reconstruct(noisy(0.5), mask=chosen | chosen.T)
+    assert found.cutoff_angstrom is None
+    assert rmsd(found.coords, CA) < 1.5
+
+
+def test_nan_mask_and_zero_weight_say_the_same():
+    hidden = np.triu(np.random.default_rng(4).random(TRUE.shape) < 0.5, 1)
+    hidden = hidden | hidden.T
+    with_nan = reconstruct(np.where(hidden, np.nan, noisy(0.5)))
+    by_mask = reconstruct(noisy(0.5), mask=~hidden & ~np.eye(len(CA), dtype=bool))
+    by_weight = reconstruct(noisy(0.5), weights=np.where(hidden, 0.0, 1.0))
+    np.testing.assert_array_equal(with_nan.coords, by_mask.coords)
+    np.testing.assert_array_equal(with_nan.coords, by_weight.coords)
+
+
+def test_pairs_known_in_one_direction_count():
+    upper = np.where(np.tri(len(CA), dtype=bool), np.nan, TRUE)
+    assert rmsd(reconstruct(upper).coords, CA) < 0.02
+
+
+def test_single_wild_distances_do_little():
+    wild = noisy(0.3)
+    for i, j in ((3, 50), (20, 60), (11, 33)):
+        wild[i, j] = wild[j, i] = 90.0
+    assert rmsd(reconstruct(wild).coords, CA) < 0.6
+
+
+def test_weights_point_at_the_exact_distances():
+    bad = np.zeros(TRUE.shape, dtype=bool)
+    bad[:20, 40:] = bad[40:, :20] = True
+    mixed = np.where(bad, noisy(6.0), noisy(0.2))
+    plain, told = reconstruct(mixed), reconstruct(mixed, weights=np.where(bad, 1e-3, 1.0))
+    assert rmsd(told.coords, CA) <= rmsd(plain.coords, CA) + 0.02
+    assert rmsd(told.coords, CA) < 0.3
+
+
+def test_a_gap_in_the_chain_is_seen_or_told():
+    two = np.concatenate([CA[:35], CA[35:] + np.array([15.0, 5.0, 0.0])])
+    true = np.linalg.norm(two[:, None] - two, axis=-1)
+    assert rmsd(reconstruct(true).coords, two) < 0.05
+    assert rmsd(reconstruct(true, segment=np.repeat([0, 1], 35)).coords, two) < 0.05
+
+
+def test_same_seed_same_trace():
+    chosen = np.triu(np.random.default_rng(4).random(TRUE.shape) < 0.05, 1)
+    one, two = (reconstruct(noisy(1.0), mask=chosen | chosen.T, seed=7) for _ in range(2))
+    np.testing.assert_array_equal(one.coords, two.coords)
+
+
+def test_secondary_structure_and_torsions_help_scarce_data():
+    angles = torsions(BACKBONE)
+    plain, told = [], []
+    for seed in range(3):
+        chosen = np.triu(np.random.default_rng(seed).random(TRUE.shape) < 0.06, 1)
+        given = np.where(chosen | chosen.T, noisy(1.0, seed), np.nan)
+        plain.append(rmsd(reconstruct(given).coords, CA))
+        told.append(rmsd(reconstruct(given, torsions=angles).coords, CA))
+    assert np.mean(told) < np.mean(plain)
+    helped = reconstruct(given, secondary_structure=("H" * 12 + "C" * 4) * 4 + "H" * 6)
+    _, alpha = ca_angles(helped.coords, np.zeros(70, dtype=int))
+    assert np.nanmedian(np.abs(alpha[1:9])) == pytest.approx(50.0, abs=12.0)
+    pair = np.stack([angles.phi, angles.psi], axis=1)
+    np.testing.assert_array_equal(reconstruct(given, torsions=pair).coords, reconstruct(given, torsions=angles).coords)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5, 6])
+def test_few_points_are_placed_at_their_distances(count):
+    part = TRUE[10 : 10 + count, 10 : 10 + count]
+    found = reconstruct(part)
+    np.testing.assert_allclose(np.linalg.norm(found.coords[:, None] - found.coords, axis=-1), part, atol=0.3)
+    if count < 4:
+        assert found.handedness_confidence == 0.5
+
+
+def test_result_becomes_json():
+    text = json.loads(json.dumps(reconstruct(TRUE[:12, :12]).to_dict()))
+    assert len(text["coords"]) == 12
+    assert text["cutoff_angstrom"] is None
+
+
+@pytest.mark.parametrize(
+    ("distances", "words"),
+    [
+        (TRUE[:5], "square matrix"),
+        (np.zeros((1, 1)), "L >= 2"),
+        (-TRUE, "not negative"),
+        (np.where(TRUE > 25, np.inf, TRUE), "finite and not negative"),
+        (TRUE + np.triu(np.ones_like(TRUE), 1), "must be symmetric"),
+        (TRUE + np.eye(len(TRUE)), "0 on the diagonal"),
+        (np.full((4, 4), np.nan), "at least 1 known distance"),
+        ([["a", "b"], ["c", "d"]], "real numbers"),
+    ],
+)
+def test_bad_matrices_are_named(distances, words):
+    with pytest.raises(InputError, match=words):
+        reconstruct(distances)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"mask": np.ones((3, 3), dtype=bool)}, "`mask` must be bool"),
+        ({"weights": -np.ones_like(TRUE)}, "`weights` must be finite"),
+        ({"weights": np.ones(3)}, "shape of `distances`"),
+        ({"segment": np.zeros(3, dtype=int)}, "`segment` must be 70 integers"),
+        ({"secondary_structure": "HHH"}, "must have 70 letters, found 3"),
+        ({"secondary_structure": "Z" * 70}, "letters of HBEGITSC"),
+        ({"torsions": np.zeros((3, 2))}, "phi and psi"),
+        ({"seed": -1}, "`seed` must be"),
+    ],
+)
+def test_bad_options_are_named(options, words):
+    scarce = np.where(np.abs(np.subtract.outer(np.arange(70), np.arange(70))) % 9 == 1, TRUE, np.nan)
+    with pytest.raises(InputError, match=words):
+        reconstruct(scarce if "seed" in options else TRUE, **options)
+
+
+def test_mask_over_an_unknown_distance_is_refused():
+    holes = TRUE.copy()
+    holes[2, 5] = holes[5, 2] = np.nan
+    with pytest.raises(InputError, match=r"found NaN at \[2, 5\]"):
+        reconstruct(holes, mask=np.ones(TRUE.shape, dtype=bool))
+
+
+def test_gradient_is_the_slope_of_the_energy():
+    generator = np.random.default_rng(0)
+    weight = np.where(generator.random(TRUE.shape) < 0.3, -0.7, 1.3)
+    bonded = np.arange(70) < 69
+    terms = np.array([50.0, 4.5, 3.0, 0.7, 0.6, 0.2])
+    problem = fold_kernels.Problem(TRUE + 1.0, weight, bonded, stretches(bonded), terms, *load_chain_prior())
+    x = np.ascontiguousarray(np.concatenate([CA.T, np.zeros((1, 70))]) + generator.normal(0, 0.4, (4, 70)))
+    gradient, scratch = np.empty_like(x), np.empty_like(x)
+    fold_kernels.energy(x, problem, gradient)
+    for m, i in ((0, 0), (1, 3), (2, 40), (3, 69), (0, 69), (2, 2)):
+        ends = []
+        for side in (1e-5, -1e-5):
+            moved = x.copy()
+            moved[m, i] += side
+            ends.append(fold_kernels.energy(moved, problem, scratch))
+        assert gradient[m, i] == pytest.approx((ends[0] - ends[1]) / 2e-5, rel=1e-4, abs=1e-3)
+
+
+def test_energy_is_that_of_plain_python():
+    weight = np.where(np.add.outer(np.arange(70), np.arange(70)) % 3 == 0, -0.7, 1.3)
+    bonded = np.arange(70) < 69
+    prior = load_chain_prior()
+    terms = np.array([50.0, 6.5, 3.0, 0.7, 1.0, 0.2])
+    problem = fold_kernels.Problem(TRUE + 1.0, weight, bonded, stretches(bonded), terms, *prior)
+    x = np.ascontiguousarray(np.concatenate([1.1 * CA.T, np.full((1, 70), 0.5)]))
+    d = np.linalg.norm(x.T[:, None] - x.T, axis=-1)
+    total = 0.0
+    for i in range(70):
+        for j in range(i + 1, 70):
+            off = d[i, j] - TRUE[i, j] - 1.0
+            total += 0.5 * abs(weight[i, j]) * (min(off, 0.0) if weight[i, j] < 0 else off) ** 2
+            total += 0.5 * 3.0 * min(d[i, j] - 6.5, 0.0) ** 2 if j - i > 2 else 0.0
+        total += 0.5 * 50.0 * (d[i, i + 1] - 3.8) ** 2 if i < 69 else 0.0
+    density = np.exp(prior.log_density(stretch_features(x[:3].T))) + np.exp(-16.0)
+    total += 0.5 * 0.2 * 70 * 0.25 - 0.7 * np.log(density).sum()
+    assert fold_kernels.energy(x, problem, np.empty_like(x)) == pytest.approx(total, rel=1e-5)
+
+
+def test_prior_prefers_the_right_hand():
+    prior = load_chain_prior()
+    right = prior.log_density(stretch_features(CA)).sum()
+    left = prior.log_density(stretch_features(CA * [-1.0, 1.0, 1.0])).sum()
+    assert right > left + 100.0
+
+
+def test_scaling_and_completion_of_a_path():
+    line = np.outer(np.arange(6.0), [3.8, 0.0, 0.0])
+    true = np.linalg.norm(line[:, None] - line, axis=-1)
+    known = np.abs(np.subtract.outer(np.arange(6), np.arange(6))) == 1
+    full = complete(true, known, np.zeros(6, dtype=bool))
+    np.testing.assert_allclose(full, true)
+    np.testing.assert_allclose(pairwise(classical_scaling(full, 3)), true, atol=1e-4)
+    split = complete(true, known & (np.add.outer(np.arange(6), np.arange(6)) != 5), np.zeros(6, dtype=bool))
+    assert split[0, 5] == split.max()
+
+
+def test_many_points_are_scaled_by_lanczos_as_by_the_whole_spectrum():
+    points = np.random.default_rng(0).normal(0, [9, 6, 3], (520, 3))
+    found = classical_scaling(np.linalg.norm(points[:, None] - points, axis=-1), 3)
+    assert rmsd(_hand_of(found[:3].T, points), points) < 1e-3
+
+
+def _hand_of(points, wanted):
+    return min((points, points * [-1.0, 1.0, 1.0]), key=lambda one: rmsd(one, wanted))
+
+
+def test_noise_model_has_a_floor_and_ignores_outliers():
+    assert NoiseModel(0.0, 0.0).variance(np.ones(1))[0] > 0.0
+    generator = np.random.default_rng(2)
+    d = generator.uniform(4, 40, 5000)
+    r = generator.normal(0, 1.0, 5000)
+    r[::50] = 100.0
+    assert fit_noise(r, d, 1.0).absolute_angstrom == pytest.approx(1.0, abs=0.25)
+
+
+def test_batch_in_torch_folds_as_well_as_one_by_one():
+    part = slice(0, 36)
+    holes = np.triu(np.random.default_rng(4).random((36, 36)) < 0.3, 1)
+    noise = noisy(0.5, 1)[part, part]
+    found = reconstruct_batch(np.stack([noise, np.where(holes | holes.T, np.nan, noise)]))
+    assert found.shape == (2, 36, 3)
+    for one in found:
+        assert rmsd(one, CA[part]) < 0.6
+        assert rmsd(one * [-1.0, 1.0, 1.0], CA[part]) > 2.0
+
+
+def test_batch_names_the_bad_matrix():
+    with pytest.raises(InputError, match=r"matrix 1: `distances` must be finite and not negative"):
+        reconstruct_batch(np.stack([TRUE, -TRUE]))
+    with pytest.raises(InputError, match=r"shape \[B, L, L\]"):
+        reconstruct_batch(TRUE)
+    with pytest.raises(InputError, match="hold 1 matrices, found 2"):
+        reconstruct_batch(TRUE[None], mask=np.ones((2, 70, 70), dtype=bool))
+
+
+def test_baselines_answer_what_they_promise():
+    assert baselines.p_sea(BACKBONE)[2:9] == "H" * 7
+    assert baselines.majority_state(["HHC", "-CC"]) == "C"
+    with pytest.raises(InputError, match="at least 1"):
+        baselines.majority_state(["--"])
+    strands = baselines.p_sea(build_backbone(np.full(10, -120.0), np.full(10, 130.0)))
+    assert "E" in strands
+    assert baselines.p_sea(np.zeros((1, 3))) == "C"
