@@ -212,10 +212,17 @@ def test_training_lowers_the_loss(street, tmp_path):
 
 
 def test_batches_of_an_epoch_can_be_drawn_again(street):
-    batches = PlanBatches([street], 2, IMITATION_PRESETS["imitation_dropout"].augmentation, seed=3)
-    first, again, later = ([graph.target for graph in batches(epoch)] for epoch in (1, 1, 2))
-    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True)) and len(first) == len(batches)
-    assert not all(a.shape == b.shape and torch.equal(a, b) for a, b in zip(first, later, strict=True))
+    change = IMITATION_PRESETS["imitation_dropout"].augmentation
+    one, other = (PlanBatches([street], 1, change, seed=3, distinct=2) for _ in range(2))
+
+    def places(batches, epoch):
+        return [graph.origin.sum().item() for graph in batches(epoch)]
+
+    assert len(places(one, 1)) == len(one) > 1
+    assert places(one, 1) == places(other, 1) and sorted(places(one, 1)) == sorted(places(one, 3))
+    assert sorted(places(one, 1)) != sorted(places(one, 2))
+    fixed = PlanBatches([street], 1, change, distinct=1)
+    assert places(fixed, 1) == places(fixed, 7)
 
 
 def test_plans_move_with_the_scene():

@@ -79,7 +79,7 @@ ABLATION = tuple(IMITATION_PRESETS)
 """M0 to M4."""
 
 
-def build_planner(*, width: int = 48, depth: int = 3, edge_width: int = 24, seed: int = 0) -> GraphModel:
+def build_planner(*, width: int = 48, depth: int = 2, edge_width: int = 24, seed: int = 0) -> GraphModel:
     """Build an untrained planner on the shared encoder.
 
     Parameters

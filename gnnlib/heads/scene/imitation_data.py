@@ -273,7 +273,10 @@ class PlanScene:
 
 
 class PlanBatches:
-    """Batches of planning problems at random steps of recorded scenes, anew in every epoch.
+    """Batches of planning problems at random steps of recorded scenes.
+
+    A few epochs are drawn, kept, and shown again in turn, their batches in a new order: drawing takes longer than
+    learning.
 
     Parameters
     ----------
@@ -284,8 +287,8 @@ class PlanBatches:
     seed : int, default 0
     stride : int >= 1, default 10
         A scene is shown once for so many steps that it is longer than a window, at least once.
-    is_fixed : bool, default False
-        The same batches in every epoch, for validation.
+    distinct : int >= 1, default 4
+        How many epochs are drawn; with 1, the same batches in the same order serve every epoch, for validation.
 
     Raises
     ------
@@ -301,13 +304,14 @@ class PlanBatches:
         *,
         seed: int = 0,
         stride: int = 10,
-        is_fixed: bool = False,
+        distinct: int = 4,
     ) -> None:
         self.scenes = [scene for scene in scenes if scene.scene.num_steps > FUTURE + _KEPT_PAST]
         if not self.scenes:
             raise InputError(f"learning to plan needs a scene of more than {FUTURE + _KEPT_PAST} steps, found none")
         self.batch_size, self.change, self.seed, self.stride = batch_size, change, seed, stride
-        self.is_fixed = is_fixed
+        self.distinct = distinct
+        self.drawn: dict[int, list[PlanGraph]] = {}
         self.order = np.repeat(np.arange(len(self.scenes)), [self._draws(item.scene) for item in self.scenes])
 
     def _draws(self, scene: Scene) -> int:
@@ -318,7 +322,17 @@ class PlanBatches:
 
     def __call__(self, epoch: int) -> Iterator[PlanGraph]:
         """Yield the batches of one epoch."""
-        rng = np.random.default_rng([self.seed, 0 if self.is_fixed else epoch])
+        number = (epoch - 1) % self.distinct
+        if number not in self.drawn:
+            self.drawn[number] = list(self._fresh(number))
+        batches = self.drawn[number]
+        order = np.arange(len(batches))
+        if self.distinct > 1:
+            order = np.random.default_rng([self.seed, 1, epoch]).permutation(order)
+        return (batches[index] for index in order)
+
+    def _fresh(self, number: int) -> Iterator[PlanGraph]:
+        rng = np.random.default_rng([self.seed, 0, number])
         order = rng.permutation(self.order)
         for first in range(0, len(order), self.batch_size):
             drawn = [self._draw(self.scenes[index], rng) for index in order[first : first + self.batch_size]]

@@ -49,7 +49,7 @@ _TRAIN_SEED, _VAL_SEED = 20_000, 30_000
 _RARE = {"highway": "sudden_stop", "street": "sudden_stop", "merge": "sudden_stop"}
 
 _FIT = FitConfig(
-    epochs=8,
+    epochs=14,
     batch_size=4,
     learning_rate=2e-3,
     warmup_steps=50,
@@ -139,7 +139,7 @@ def train_planner(
     return fit(
         model,
         PlanBatches(train, config.batch_size, chosen.augmentation, seed=seed),
-        val=PlanBatches(val, config.batch_size, unchanged, seed=1, stride=20, is_fixed=True),
+        val=PlanBatches(val, config.batch_size, unchanged, seed=1, stride=20, distinct=1),
         config=replace(config, loss_weights=dict(chosen.loss_weights)),
         seed=seed,
         stop=stop,
@@ -166,7 +166,7 @@ def _commit() -> str:
 
 def imitation_errors(model: GraphModel, val: Sequence[PlanScene]) -> dict[str, float]:
     """Measure open-loop errors on unchanged recordings: mean distance and final distance after 3 s, in m."""
-    batches = PlanBatches(val, 4, Augmentation(drop_past=0.0), seed=2, stride=10, is_fixed=True)
+    batches = PlanBatches(val, 4, Augmentation(drop_past=0.0), seed=2, stride=10, distinct=1)
     totals = {"ade": 0.0, "fde": 0.0}
     count = 0.0
     with torch.inference_mode():
