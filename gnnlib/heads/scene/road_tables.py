@@ -146,16 +146,16 @@ class _Overlap(NamedTuple):
 def _overlaps(plan: RoadPlan) -> list[_Overlap]:
     """Find all pairs of lanes that cross, fork or join; lanes side by side or end to end are none."""
     found = []
-    thin = [lane.centre[::2] for lane in plan.lanes]
-    low = np.array([line.min(axis=0) for line in thin]) - _NEAR_M
-    high = np.array([line.max(axis=0) for line in thin]) + _NEAR_M
-    for a, first in enumerate(plan.lanes):
-        beside = {first.left, first.right, first.opposite}
-        for b in range(a + 1, len(plan.lanes)):
-            linked = b in beside or b in first.after or b in first.before
-            if linked or (low[a] > high[b]).any() or (low[b] > high[a]).any():
-                continue
-            if first.kind != "intersection" or plan.lanes[b].kind != "intersection":
+    inner = [index for index, lane in enumerate(plan.lanes) if lane.kind == "intersection"]  # others are apart
+    thin = {index: plan.lanes[index].centre[::2] for index in inner}
+    low = {index: tuple((line.min(axis=0) - _NEAR_M).tolist()) for index, line in thin.items()}
+    high = {index: tuple((line.max(axis=0) + _NEAR_M).tolist()) for index, line in thin.items()}
+    for place, a in enumerate(inner):
+        first = plan.lanes[a]
+        beside = {first.left, first.right, first.opposite, *first.after, *first.before}
+        for b in inner[place + 1 :]:
+            is_apart = any(low[a][k] > high[b][k] or low[b][k] > high[a][k] for k in (0, 1))
+            if is_apart or b in beside:
                 continue
             gap = thin[a][:, None] - thin[b]
             near = (gap**2).sum(axis=-1) < _NEAR_M**2

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gnnlib.heads.scene.polylines import offset_line, resample
+from gnnlib.heads.scene.polylines import headings, resample
 
 if TYPE_CHECKING:
     from gnnlib.typing import FloatArray
@@ -147,11 +147,12 @@ class RoadPlan:
     def bounds(self, lane: int) -> tuple[FloatArray, FloatArray]:
         """Left and right bound of a lane at every fourth point."""
         centre = every_fourth(self.lanes[lane].centre)
-        half = self.lanes[lane].width / 2.0
-        return offset_line(centre, half), offset_line(centre, -half)
+        angle = headings(centre)
+        side = 0.5 * self.lanes[lane].width * np.stack([-np.sin(angle), np.cos(angle)], axis=-1)
+        return centre + side, centre - side
 
 
 def every_fourth(line: FloatArray) -> FloatArray:
     """Every fourth point and the last one."""
-    kept = np.unique(np.append(np.arange(0, len(line), 4), len(line) - 1))
-    return np.asarray(line[kept])
+    kept = line[::4]
+    return kept if (len(line) - 1) % 4 == 0 else np.concatenate([kept, line[-1:]])
