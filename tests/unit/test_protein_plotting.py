@@ -31,8 +31,8 @@ def test_two_maps_share_the_square() -> None:
     structure = load_sample("hairpin")
     given = np.full((16, 16), 20.0)
     shown = np.asarray(plot_distance_map(given, other=structure).images[0].get_array())
-    assert (shown[np.triu_indices(16, 1)] == 20.0).all()
-    assert shown[5, 4] == pytest.approx(np.linalg.norm(structure.ca[5] - structure.ca[4]))
+    assert (shown[np.tril_indices(16, -1)] == 20.0).all(), "rows count upwards: above the diagonal"
+    assert shown[4, 5] == pytest.approx(np.linalg.norm(structure.ca[5] - structure.ca[4]))
     with pytest.raises(InputError, match="16; found 30"):
         plot_distance_map(structure, other=load_sample("helix"))
 

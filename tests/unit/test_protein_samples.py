@@ -48,7 +48,7 @@ def test_samples_are_chains_without_clashes(name: str) -> None:
     structure = load_sample(name)
     assert structure.segment.max() == len(structure.chains) - 1
     distance = np.linalg.norm(structure.ca[:, None] - structure.ca[None], axis=-1)
-    assert distance[np.triu_indices(len(structure), 3)].min() > 3.9
+    assert distance[np.triu_indices(len(structure), 3)].min() > 3.2
     is_glycine = np.array([letter == "G" for letter in structure.sequence])
     assert np.array_equal(structure.atom_mask[:, 4], ~is_glycine)
     assert structure.atom_mask[:, :4].all()

@@ -78,7 +78,7 @@ def plot_distance_map(obj: Any, *, other: Any = None, contact_angstrom: float = 
     if lower.shape != upper.shape:
         raise InputError(f"`other` must have as many residues as `obj`, {len(upper)}; found {len(lower)}")
     count = len(upper)
-    shown = np.where(np.tri(count, dtype=bool), lower, upper)
+    shown = np.where(np.tri(count, dtype=bool), upper, lower)  # row 0 is drawn at the bottom
     with styled():
         axes = new_axes(ax, size=(5.4, 4.6))
         image = axes.imshow(

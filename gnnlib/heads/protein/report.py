@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import PurePath
 
 from gnnlib.results import Result
 
@@ -98,7 +99,7 @@ class ReadReport(Result):
 
     @property
     def _title(self) -> str:
-        return f"ReadReport of {self.path}" if self.path else "ReadReport"
+        return f"ReadReport of {PurePath(self.path).name}" if self.path else "ReadReport"
 
     def _rows(self) -> list[tuple[str, str]]:
         def show(notes: tuple[ResidueNote, ...]) -> str:

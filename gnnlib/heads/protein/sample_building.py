@@ -20,7 +20,7 @@ from gnnlib.seeding import numpy_generator
 if TYPE_CHECKING:
     from gnnlib.typing import FloatArray, IntArray
 
-__all__ = ["build_chain", "invent_sequence", "place_disulfide"]
+__all__ = ["build_chain", "fold_chain", "invent_sequence", "place_disulfide"]
 
 _HELIX, _STRAND = (-63.0, -42.0), (-115.0, 132.0)
 _LOOP_BASINS = np.array([(-65.0, -40.0), (-75.0, 145.0), (-120.0, 130.0), (57.0, 40.0), (-90.0, 0.0)])
@@ -30,7 +30,7 @@ _CLASH_ANGSTROM, _CONTACT_ANGSTROM = 4.2, 8.0
 _LETTERS = {"H": "AELKQMRIEALK", "E": "VITYFWVTKLRE", "C": "GNPDSTKEQA"}
 
 
-def build_chain(elements: str, *, seed: int, draws: int = 300, reach: float = 0.3, name: str = "") -> Structure:
+def build_chain(elements: str, *, seed: int, draws: int = 300, name: str = "") -> Structure:
     """Build a compact chain from a list of secondary-structure elements.
 
     Parameters
@@ -42,8 +42,6 @@ def build_chain(elements: str, *, seed: int, draws: int = 300, reach: float = 0.
         Same seed, same chain.
     draws : int
         Ways that are tried for every loop or turn, at least 1.
-    reach : float
-        How much the growing end is kept at the surface: 0.3 packs short chains, long ones need more to go on.
     name : str
 
     Returns
@@ -62,9 +60,75 @@ def build_chain(elements: str, *, seed: int, draws: int = 300, reach: float = 0.
     while place < len(words):
         is_joint = words[place][0] in "LT" and place + 1 < len(words)
         part = words[place : place + 1 + is_joint]
-        torsions = _best_extension(torsions, part, draws if is_joint else 1, random, reach)
+        torsions = _best_extension(torsions, part, draws if is_joint else 1, random)
         states += "".join(_states(word) for word in part)
         place += len(part)
+    return _as_structure(torsions, states, random, name)
+
+
+def fold_chain(elements: str, *, seed: int, moves: int = 30_000, name: str = "") -> Structure:
+    """Fold a chain into a globule: anneal the torsions of its loops, all together, while the elements stay rigid.
+
+    `build_chain` places one element after the other, which ends in a corner when there are many of them.
+
+    Parameters
+    ----------
+    elements : str
+        As for `build_chain`, without turns (T).
+    seed : int
+        Same seed, same chain.
+    moves : int
+        Steps of the annealing, at least 1.
+    name : str
+
+    Returns
+    -------
+    Structure
+        As of `build_chain`.
+
+    Examples
+    --------
+    >>> short = fold_chain("H12 L4 H12", seed=0, moves=200)
+    >>> short.num_residues
+    28
+    """
+    random = numpy_generator(seed)
+    words = elements.split()
+    states = "".join(_states(word) for word in words)
+    loops = np.flatnonzero(np.concatenate([np.full(len(_states(word)), word[0] == "L") for word in words]))
+    torsions = np.concatenate([_draw(word, random) for word in words])
+    energy = lowest = _energy(torsions)
+    best = torsions
+    for heat in np.geomspace(20.0, 0.3, moves):
+        moved = torsions.copy()
+        chosen = random.choice(loops, random.integers(1, 4))
+        moved[chosen] += random.normal(0.0, 40.0 if random.random() < 0.3 else 8.0, (len(chosen), 2))
+        found = _energy(moved)
+        if found < energy - heat * np.log(random.random()):
+            torsions, energy = moved, found
+        if energy < lowest:
+            best, lowest = torsions, energy
+    return _as_structure(best, states, random, name)
+
+
+def _energy(torsions: FloatArray) -> float:
+    """Size of the globule and its clashes, less its contacts."""
+    coords = build_backbone(torsions[:, 0].copy(), torsions[:, 1].copy(), 180.0)
+    ca = coords[:, 1]
+    tree = cKDTree(ca)
+    radius = float(np.sqrt(((ca - ca.mean(axis=0)) ** 2).sum(axis=1).mean()))
+    clashes = _far_pairs(tree, 4.6, 2) + 5.0 * _far_pairs(tree, _CLASH_ANGSTROM, 2)
+    clashes += 0.5 * _far_pairs(cKDTree(coords[:, 4]), 4.0, 2)
+    return 0.3 * radius * len(ca) + 12.0 * clashes - 0.4 * _far_pairs(tree, _CONTACT_ANGSTROM, 5)
+
+
+def _far_pairs(tree: cKDTree, distance: float, gap: int) -> int:
+    """Count pairs within `distance` that are more than `gap` residues apart."""
+    pairs = tree.query_pairs(distance, output_type="ndarray")
+    return int(np.count_nonzero(pairs[:, 1] - pairs[:, 0] > gap))
+
+
+def _as_structure(torsions: FloatArray, states: str, random: np.random.Generator, name: str) -> Structure:
     coords = build_backbone(torsions[:, 0].copy(), torsions[:, 1].copy(), 180.0)
     coords = coords - coords[:, 1].mean(axis=0)
     sequence = invent_sequence(states, torsions[:, 0], random)
@@ -105,29 +169,27 @@ def _draw(word: str, random: np.random.Generator) -> FloatArray:
     return np.array(centre) + shared + random.normal(0.0, spread, (count, 2))
 
 
-def _best_extension(
-    torsions: FloatArray, words: list[str], draws: int, random: np.random.Generator, reach: float = 0.3
-) -> FloatArray:
+def _best_extension(torsions: FloatArray, words: list[str], draws: int, random: np.random.Generator) -> FloatArray:
     """Append elements: of several draws the one of highest score."""
     best, best_score = torsions, -np.inf
     start = len(torsions)
     is_rigid = np.concatenate([np.full(len(_states(word)), word[0] in "HB") for word in words])
     for _ in range(draws):
         candidate = np.concatenate([torsions, *(_draw(word, random) for word in words)])
-        score = 0.0 if draws == 1 else _score(candidate, start, reach)
+        score = 0.0 if draws == 1 else _score(candidate, start)
         if score > best_score:
             best, best_score = candidate, score
     for _ in range(0 if draws == 1 else draws):  # hill climbing closes the hydrogen bonds of strands
         moved = best.copy()
         chosen = (random.random(len(best) - start) < 0.3) & ~is_rigid
         moved[start:][chosen] += random.normal(0.0, 5.0, (int(chosen.sum()), 2))
-        score = _score(moved, start, reach)
+        score = _score(moved, start)
         if score > best_score:
             best, best_score = moved, score
     return best
 
 
-def _score(torsions: FloatArray, start: int, reach: float) -> float:
+def _score(torsions: FloatArray, start: int) -> float:
     """Contacts and hydrogen bonds that the residues from `start` on make, less their clashes."""
     coords = build_backbone(torsions[:, 0].copy(), torsions[:, 1].copy(), 180.0)
     ca = coords[:, 1]
@@ -139,7 +201,7 @@ def _score(torsions: FloatArray, start: int, reach: float) -> float:
     bonds = _hydrogen_bonds(coords, pairs)
     depth = np.linalg.norm(ca - ca.mean(axis=0), axis=1)
     end = float(depth[-1])  # a buried end leaves no room for what follows
-    return contacts + 12.0 * bonds - 200.0 * clashes - 4.0 * float(depth.mean()) + reach * end
+    return contacts + 12.0 * bonds - 200.0 * clashes - 4.0 * float(depth.mean()) + 0.3 * end
 
 
 def _hydrogen_bonds(coords: FloatArray, pairs: IntArray) -> float:

@@ -103,7 +103,7 @@ def build_sample(name: str) -> str:
         "helix": lambda: _chain("helix", "H30", 0, 1).to_pdb(),
         "hairpin": lambda: _hairpin().to_pdb(),
         "bundle": lambda: _bundle().to_pdb(),
-        "domain": lambda: _chain("domain", _DOMAIN, 4, 500, 0.7).to_mmcif(),
+        "domain": lambda: _domain().to_mmcif(),
         "dimer": lambda: _dimer().to_pdb(),
         "trace": lambda: Structure.from_arrays(_bundle().ca, _bundle().sequence, name="trace").to_pdb(),
         "ensemble": _ensemble,
@@ -126,10 +126,16 @@ def write_samples(folder: PathLike) -> None:
         Path(folder, file).write_text(build_sample(name), encoding="utf-8")
 
 
-def _chain(name: str, elements: str, seed: int, draws: int, reach: float = 0.3) -> Structure:
+def _chain(name: str, elements: str, seed: int, draws: int) -> Structure:
     from gnnlib.heads.protein.sample_building import build_chain  # compiles
 
-    return build_chain(elements, seed=seed, draws=draws, reach=reach, name=name)
+    return build_chain(elements, seed=seed, draws=draws, name=name)
+
+
+def _domain() -> Structure:
+    from gnnlib.heads.protein.sample_building import fold_chain  # compiles
+
+    return fold_chain(_DOMAIN, seed=2, name="domain")
 
 
 def _hairpin() -> Structure:
