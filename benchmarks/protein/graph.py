@@ -1,7 +1,6 @@
 """Build residue graphs from coordinates in memory, and read many files with and without the cache of shards.
 
-Chains of the held-out part of the collection; CPU time of one core, best of several repetitions, median over chains. The
-plain queries of scipy's cKDTree (k-NN 16, pairs within 10 A) are the yardstick: they give no edge list, no kinds.
+Random points at the density of proteins; CPU time of one core, median of several repetitions. The plain queries of scipy's cKDTree (k-NN 16, pairs within 10 A) are the yardstick: they give no edge list, no kinds.
 """
 
 from __future__ import annotations

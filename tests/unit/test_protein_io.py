@@ -199,6 +199,15 @@ def test_models_are_counted_and_chosen(reader: str) -> None:
         read_structure(path, model=4, reader=reader)
 
 
+def test_models_that_are_not_closed_are_told_apart(tmp_path: Path) -> None:
+    path = pdb(tmp_path, "MODEL        1", backbone(1), backbone(2), "MODEL        2", backbone(1))
+    assert [model.num_residues for model in read_models(path)] == [2, 1]
+    path = pdb(tmp_path, "MODEL        1", backbone(1), "ENDMDL", backbone(1), backbone(2), "END")
+    assert [model.num_residues for model in read_models(path)] == [1, 2]
+    only = pdb(tmp_path, "MODEL        1", backbone(1), "ENDMDL", "END")
+    assert read_structure(only).report.num_models == 1
+
+
 def test_chains_can_be_chosen() -> None:
     path = sample_path("dimer")
     assert read_structure(path, chains="B").chains == ("B",)
