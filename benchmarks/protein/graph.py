@@ -1,6 +1,7 @@
 """Build residue graphs from coordinates in memory, and read many files with and without the cache of shards.
 
-Random points at the density of proteins; CPU time of one core, median of several repetitions. The plain queries of scipy's cKDTree (k-NN 16, pairs within 10 A) are the yardstick: they give no edge list, no kinds.
+Random points at the density of proteins; CPU time of one core, median of several repetitions. The plain queries of
+scipy's cKDTree (k-NN 16, pairs within 10 A) are the yardstick: they give no edge list, no kinds.
 """
 
 from __future__ import annotations

@@ -9,11 +9,15 @@ import pytest
 
 from gnnlib.errors import FileFormatError, InputError
 from gnnlib.heads.protein.atoms import decimals
-from gnnlib.heads.protein.io import read_models, read_structure
-from gnnlib.heads.protein.many import iterate_structures, read_structures
+from gnnlib.heads.protein.io import (
+    iterate_structures,
+    read_models,
+    read_structure,
+    read_structures,
+    write_structure,
+)
 from gnnlib.heads.protein.samples import load_sample, sample_path
 from gnnlib.heads.protein.shards import ShardCache
-from gnnlib.heads.protein.writing import write_structure
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -297,13 +301,13 @@ def test_bad_files_are_raised_or_handed_over(tmp_path: Path) -> None:
 
 
 def test_the_cache_gives_back_what_was_read_until_a_file_changes(tmp_path: Path, monkeypatch) -> None:
-    import gnnlib.heads.protein.many as many
+    import gnnlib.heads.protein.io as reading
 
     file = tmp_path / "x.pdb"
     file.write_bytes(sample_path("damaged").read_bytes())
     paths = [file, sample_path("dimer")]
     first = read_structures(paths, cache=tmp_path / "cache")
-    monkeypatch.setattr(many, "read_structure", lambda path: pytest.fail(f"{path} was read again"))
+    monkeypatch.setattr(reading, "read_structure", lambda path: pytest.fail(f"{path} was read again"))
     again = read_structures(paths, cache=tmp_path / "cache")
     monkeypatch.undo()
     for a, b in zip(first, again, strict=True):

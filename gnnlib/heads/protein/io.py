@@ -1,4 +1,4 @@
-"""Read protein structures from PDB and mmCIF files, one or many, plain or gzipped.
+"""Read and write protein structures: PDB and mmCIF files, one or many, plain or gzipped.
 
 The text readers `gnnlib.heads.protein.pdb_text` and `mmcif_text` are the fast path; ``reader="biopython"`` goes through
 Biopython's parsers instead and gives the same structures (T. Hamelryck, B. Manderick, *PDB file parser and structure
@@ -16,8 +16,10 @@ import numpy as np
 
 from gnnlib.errors import FileFormatError, InputError
 from gnnlib.heads.protein.assemble import assemble
+from gnnlib.heads.protein.many import iterate_structures, read_structures
 from gnnlib.heads.protein.mmcif_text import parse_mmcif
 from gnnlib.heads.protein.pdb_text import parse_pdb
+from gnnlib.heads.protein.writing import write_structure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +28,15 @@ if TYPE_CHECKING:
     from gnnlib.heads.protein.problem import Structure
     from gnnlib.typing import PathLike
 
-__all__ = ["file_format", "read_bytes", "read_models", "read_structure"]
+__all__ = [
+    "file_format",
+    "iterate_structures",
+    "read_bytes",
+    "read_models",
+    "read_structure",
+    "read_structures",
+    "write_structure",
+]
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _PDB_RECORDS = frozenset(

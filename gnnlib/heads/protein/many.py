@@ -6,7 +6,6 @@ import os
 from typing import TYPE_CHECKING
 
 from gnnlib.errors import GnnlibError, InputError
-from gnnlib.heads.protein.io import read_structure
 from gnnlib.heads.protein.shards import SHARD_SIZE, ShardCache, file_key
 
 if TYPE_CHECKING:
@@ -105,6 +104,8 @@ def _key(path: PathLike) -> str | None:
 
 
 def _read_one(path: PathLike) -> Structure | GnnlibError | OSError:
+    from gnnlib.heads.protein.io import read_structure  # io hands this module's functions on
+
     try:
         return read_structure(path)
     except (GnnlibError, OSError) as error:
