@@ -287,7 +287,7 @@ class PlanBatches:
     seed : int, default 0
     stride : int >= 1, default 10
         A scene is shown once for so many steps that it is longer than a window, at least once.
-    distinct : int >= 1, default 4
+    distinct : int >= 1, default 3
         How many epochs are drawn; with 1, the same batches in the same order serve every epoch, for validation.
 
     Raises
@@ -304,7 +304,7 @@ class PlanBatches:
         *,
         seed: int = 0,
         stride: int = 10,
-        distinct: int = 4,
+        distinct: int = 3,
     ) -> None:
         self.scenes = [scene for scene in scenes if scene.scene.num_steps > FUTURE + _KEPT_PAST]
         if not self.scenes:

@@ -49,7 +49,7 @@ _TRAIN_SEED, _VAL_SEED = 20_000, 30_000
 _RARE = {"highway": "sudden_stop", "street": "sudden_stop", "merge": "sudden_stop"}
 
 _FIT = FitConfig(
-    epochs=14,
+    epochs=10,
     batch_size=4,
     learning_rate=2e-3,
     warmup_steps=50,
@@ -188,7 +188,7 @@ def run(
     data: Path | None = None,
     seed: int = 0,
     minutes: float | None = None,
-    generated: int = 100,
+    generated: int = 60,
     resume: bool = False,
 ) -> Card:
     """Train, measure on the validation scenes and write one planner; return its card.
@@ -206,7 +206,7 @@ def run(
     seed : int
     minutes : float, optional
         Stop after so long.
-    generated : int, default 100
+    generated : int, default 60
         Number of generated scenes.
     resume : bool
         Go on from the checkpoint, if there is one.
@@ -251,7 +251,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--runs", type=Path, default=Path("runs/scene-planner"), help="folder for checkpoint and log")
     parser.add_argument("--seed", type=int, default=0, help="of parameters and order")
     parser.add_argument("--minutes", type=float, help="stop after so long")
-    parser.add_argument("--generated", type=int, default=100, help="number of generated scenes")
+    parser.add_argument("--generated", type=int, default=60, help="number of generated scenes")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint, if there is one")
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
