@@ -34,8 +34,8 @@ _DENSE_FLATTENING = (0.02, 2.0)
 _OUTLIER_SIGMAS = 3.0
 _DENSE_FROM = 0.25  # share of known pairs
 _CLEAR_GAP = 0.15, 0.5  # difference of the two hands in kT a residue above which only the better one is refined
-_KICKS, _KICK_ANGSTROM, _KICK_SPAN = 2, 3.0, 9
-_ANNEAL_STEPS, _ANNEAL_KT, _ANNEAL_SHARPNESS, _ANNEAL_RUNS = 300, 3.0, 0.4, 2
+_KICKS, _KICK_ANGSTROM, _KICK_SPAN = 1, 3.0, 9
+_ANNEAL_STEPS, _ANNEAL_KT, _ANNEAL_SHARPNESS = 800, 3.0, 0.4
 
 
 class Given(NamedTuple):
@@ -204,7 +204,7 @@ _Hands = tuple[float, "FloatArray", "FloatArray", float]
 def _search(
     given: Given, target: FloatArray, weight: FloatArray, best: _Hands, *, is_cut: bool, generator: np.random.Generator
 ) -> _Hands:
-    """Look for a better trace: kicks through the fourth dimension for contacts, annealing for scattered pairs."""
+    """Look for a better trace: a kick through the fourth dimension for contacts, then annealing."""
     count = len(given.known)
     if is_cut:
         smooth = np.ones(_KICK_SPAN) / np.sqrt(_KICK_SPAN)
@@ -213,16 +213,14 @@ def _search(
             kicked[3] = _KICK_ANGSTROM * np.convolve(generator.normal(size=count + _KICK_SPAN - 1), smooth, "valid")
             other = _relax(given, target, weight, kicked)
             best = other if other[0] < best[0] else best
-        return best
     hot = _problem(given, target, weight, _Terms(_SOFT_BOND_STIFFNESS, _PRIOR_WEIGHT, _ANNEAL_SHARPNESS))
     full = _problem(given, target, weight, _Terms(prior=_PRIOR_WEIGHT))
     hands = [(best[0], best[1]), (best[0] + best[3], best[2])]
     for number in range(2 if best[3] < _CLEAR_GAP[1] * count else 1):
-        for _ in range(_ANNEAL_RUNS):
-            moved = hands[number][1].copy()
-            anneal(moved, hot, _ANNEAL_STEPS, _ANNEAL_KT, generator)
-            value = minimise(moved, full, 80, 1e-4)
-            hands[number] = min(hands[number], (value, moved), key=lambda hand: hand[0])
+        moved = hands[number][1].copy()
+        anneal(moved, hot, _ANNEAL_STEPS, _ANNEAL_KT, generator)
+        value = minimise(moved, full, 80, 1e-4)
+        hands[number] = min(hands[number], (value, moved), key=lambda hand: hand[0])
     hands.sort(key=lambda hand: hand[0])
     return hands[0][0], hands[0][1], hands[1][1], hands[1][0] - hands[0][0]
 
