@@ -143,7 +143,7 @@ def _as_data(
         described = {"x": torch.from_numpy(found.node), "edge_attr": torch.from_numpy(found.edges(edge_index))}
     return ProteinGraph(
         pos=torch.from_numpy(ca.astype(np.float32)),
-        pos_bb=torch.from_numpy(np.nan_to_num(coords, nan=0.0).astype(np.float32)),
+        pos_bb=torch.from_numpy(np.where(structure.atom_mask[..., None], coords, 0.0).astype(np.float32)),
         atom_mask=torch.from_numpy(structure.atom_mask.copy()),
         aa=torch.from_numpy(sequence_indices(structure.sequence)),
         chain=torch.from_numpy(chain),

@@ -149,27 +149,24 @@ def _all_pairs(
     count = len(ca)
     room = count * _FIRST_ROOM + 64
     sender, receiver, kinds = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int64)
-    square, nearest = np.empty(count), np.empty(knn + 1)
+    other, square, nearest = np.empty(count, np.int64), np.empty(count), np.empty(knn + 1)
     used = 0
     for i in range(count):
-        for j in range(count):
-            square[j] = (ca[j, 0] - ca[i, 0]) ** 2 + (ca[j, 1] - ca[i, 1]) ** 2 + (ca[j, 2] - ca[i, 2]) ** 2
-        limit, left = _nearest(square, i, nearest, knn)
-        outer = max(limit, radius2, possible2)
-        if used + count > room:
+        held = _candidates(ca, i, max(radius2, possible2), knn, other, square)
+        limit, left = _nearest(square, held, nearest, knn)
+        if used + held > room:
             room = 2 * room + count
             sender, receiver, kinds = _longer(sender, room), _longer(receiver, room), _longer(kinds, room)
-        for j in range(count):
-            if j == i or (square[j] > outer and abs(i - j) > 2):
-                continue
+        for m in range(held):
+            j = other[m]
             kind = _sequence_kind(i - j) if segment[i] == segment[j] else 0
-            if kind == 0 and square[j] <= possible2:
+            if kind == 0 and square[m] <= possible2:
                 d = (cb[j, 0] - cb[i, 0]) ** 2 + (cb[j, 1] - cb[i, 1]) ** 2 + (cb[j, 2] - cb[i, 2]) ** 2
                 kind |= _CONTACT if d <= contact2 else 0
-            if square[j] < limit or (square[j] == limit and left > 0):
+            if square[m] < limit or (square[m] == limit and left > 0):
                 kind |= _KNN
-                left -= square[j] == limit
-            if square[j] <= radius2:
+                left -= square[m] == limit
+            if square[m] <= radius2:
                 kind |= _RADIUS
             if kind:
                 sender[used], receiver[used], kinds[used] = j, i, kind
@@ -178,12 +175,34 @@ def _all_pairs(
 
 
 @nb.njit(cache=True)
-def _nearest(square: Any, i: int, nearest: Any, knn: int) -> tuple[float, int]:
+def _candidates(ca: Any, i: int, reach2: float, knn: int, other: Any, square: Any) -> int:
+    """Write the residues that may share an edge with i, and how far they are: those near, or all when few are near."""
+    x, y, z = ca[i, 0], ca[i, 1], ca[i, 2]
+    held, near = 0, 0
+    for j in range(len(ca)):
+        d = (ca[j, 0] - x) ** 2 + (ca[j, 1] - y) ** 2 + (ca[j, 2] - z) ** 2
+        if (d <= reach2 or (i - 2 <= j <= i + 2)) and j != i:
+            other[held], square[held] = j, d
+            held += 1
+            near += d <= reach2
+    if near >= knn:
+        return held
+    held = 0
+    for j in range(len(ca)):
+        if j != i:
+            other[held] = j
+            square[held] = (ca[j, 0] - x) ** 2 + (ca[j, 1] - y) ** 2 + (ca[j, 2] - z) ** 2
+            held += 1
+    return held
+
+
+@nb.njit(cache=True)
+def _nearest(square: Any, count: int, nearest: Any, knn: int) -> tuple[float, int]:
     """Largest distance among the nearest, and how many of them have exactly that one: the first by index get in."""
     held, worst = 0, np.inf if knn > 0 else -1.0
-    for j in range(len(square)):
+    for j in range(count):
         d = square[j]
-        if d >= worst or j == i:
+        if d >= worst:
             continue
         slot = min(held, knn - 1)  # insertion into the sorted list of the nearest so far
         while slot > 0 and nearest[slot - 1] > d:
