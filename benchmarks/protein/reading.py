@@ -51,14 +51,11 @@ def gemmi_ca(path: Path) -> FloatArray:
     # text in columns 73-80 of old files is refused otherwise; the argument belongs to PDB files alone
     entry = gemmi.read_pdb(str(path), max_line_length=72) if path.suffix == ".pdb" else gemmi.read_structure(str(path))
     entry.setup_entities()
-    found = [
-        atom.pos.tolist()
-        for chain in entry[0]
-        for residue in chain.get_polymer().first_conformer()
-        for atom in residue
-        if atom.name == "CA"
+    carbon = gemmi.Element("C")
+    atoms = [
+        residue.find_atom("CA", "*", carbon) for chain in entry[0] for residue in chain.get_polymer().first_conformer()
     ]
-    return np.array(found).reshape(-1, 3)
+    return np.array([atom.pos.tolist() for atom in atoms if atom]).reshape(-1, 3)
 
 
 def biotite_ca(path: Path) -> FloatArray:
