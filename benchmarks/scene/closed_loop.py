@@ -41,6 +41,7 @@ MakePolicy = "Callable[[Scenario], PolicyLike]"
 PLANNERS = Path("runs/scene-planner")
 FIRST_SEED = 50_000  # training uses 20,000 and 30,000
 SETTLED_STEPS = 15
+RECORDED_PER_SCENE, GENERATED, REACTIVE, TESTS_EACH = 5, 72, 18, 15
 TESTS = ("parked_car", "slow_leader", "stopping_leader")
 
 
@@ -228,12 +229,14 @@ def step_times(repeats: int) -> dict[str, Any]:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Drive all cases with all policies."""
     quick = options.quick
-    pushed = [case for case in recorded_cases(options.data, 1 if quick else 5) if is_sound(case)]
+    pushed = [case for case in recorded_cases(options.data, 1 if quick else RECORDED_PER_SCENE) if is_sound(case)]
     recorded = len(pushed)
-    pushed += [case for case in generated_cases(5 if quick else 72) if is_sound(case)]
+    pushed += [case for case in generated_cases(5 if quick else GENERATED) if is_sound(case)]
     print(f"{recorded} recorded and {len(pushed) - recorded} generated cases")
-    reactive = pushed[:: max(1, len(pushed) // (3 if quick else 18))]
-    tests = {kind: [make_scenario(kind, seed=FIRST_SEED + k) for k in range(2 if quick else 15)] for kind in TESTS}
+    reactive = pushed[:: max(1, len(pushed) // (3 if quick else REACTIVE))]
+    tests = {
+        kind: [make_scenario(kind, seed=FIRST_SEED + k) for k in range(2 if quick else TESTS_EACH)] for kind in TESTS
+    }
     rows: dict[str, Any] = {}
     for name, make in policies().items():
         began = time.process_time()
