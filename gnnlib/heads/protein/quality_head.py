@@ -39,6 +39,10 @@ class QualityScores(Output):
 class QualityHead(Head):
     """Judges residues and models.
 
+    Perceptrons read the embedding. A linear readout then joins what they say with the node features themselves, apart for
+    the differences between the residues of one model and for the differences between models: the first are small and
+    would drown in the second. The readout is fitted in closed form after training (`fit_readout`).
+
     Parameters
     ----------
     width : int
@@ -62,20 +66,52 @@ class QualityHead(Head):
         super().__init__()
         self.residue = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 1))
         self.whole = nn.Sequential(nn.Dropout(dropout), nn.Linear(width + 1, width), nn.SiLU(), nn.Linear(width, 1))
+        self.within = nn.Linear(self.spec.node_dim + 1, 1, bias=False)
+        self.between = nn.Linear(self.spec.node_dim + 2, 2)
+        self._start_readout()
         self.peptide: Tensor
         self.register_buffer("peptide", torch.zeros(PEPTIDE_SHAPE))
 
-    def forward(self, embedding: Embedding, graph: GraphLike) -> QualityScores:
-        """Judge the residues and models of `graph`."""
+    def _start_readout(self) -> None:
+        """Let the readout pass on what the perceptrons say; `fit_readout` gives it its weights after training."""
+        with torch.no_grad():
+            for part in (self.within.weight, self.between.weight, self.between.bias):
+                part.zero_()
+            self.within.weight[0, -1] = 1.0
+            self.between.weight[0, -2] = 1.0
+            self.between.weight[1, -1] = 1.0
+        self.within.requires_grad_(False)
+        self.between.requires_grad_(False)
+
+    def features(self, embedding: Embedding, graph: GraphLike) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what the readout sees.
+
+        Returns
+        -------
+        residues : Tensor [N, F + 1]
+            Node features and the perceptron's logit, less their means over the model.
+        models : Tensor [B, F + 2]
+            These means, and the perceptron's logit of GDT_TS.
+        batch : Tensor [N]
+            Number of each residue's model.
+        """
         logit = self.residue(embedding.node).squeeze(-1)
         models = embedding.graph.shape[0]
         batch = getattr(graph, "batch", None)
         if batch is None:
             batch = torch.zeros(len(logit), dtype=torch.int64, device=logit.device)
-        total = logit.new_zeros(models).index_add(0, batch, logit)
-        mean = total / torch.bincount(batch, minlength=models).clamp(min=1)
-        whole = self.whole(torch.cat([embedding.graph, mean[:, None]], dim=1)).squeeze(-1)
-        return QualityScores(logit, whole)
+        known = torch.cat([torch.as_tensor(graph.x), logit[:, None]], dim=1)
+        total = known.new_zeros(models, known.shape[1]).index_add(0, batch, known)
+        mean = total / torch.bincount(batch, minlength=models).clamp(min=1)[:, None]
+        whole = self.whole(torch.cat([embedding.graph, mean[:, -1:]], dim=1))
+        return known - mean.index_select(0, batch), torch.cat([mean, whole], dim=1), batch
+
+    def forward(self, embedding: Embedding, graph: GraphLike) -> QualityScores:
+        """Judge the residues and models of `graph`."""
+        residues, models, batch = self.features(embedding, graph)
+        level = self.between(models)
+        logit = self.within(residues).squeeze(-1) + level[:, 0].index_select(0, batch)
+        return QualityScores(logit, level[:, 1])
 
     def losses(self, output: Output, graph: GraphLike) -> dict[str, Tensor]:
         """Return "lddt" and "gdt_ts": cross-entropies against the true values as shares, less their lowest value."""

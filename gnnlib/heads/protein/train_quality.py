@@ -31,6 +31,7 @@ from gnnlib.heads.protein.design_backbone import fit_peptide
 from gnnlib.heads.protein.problem import Structure
 from gnnlib.heads.protein.quality_graph import QUALITY_SPEC, QualityGraph, prepare_model, quality_graph
 from gnnlib.heads.protein.quality_head import QualityHead
+from gnnlib.heads.protein.quality_readout import fit_readout
 from gnnlib.heads.protein.quality_scores import judge, measure_quality
 from gnnlib.heads.protein.residues import sequence_indices
 from gnnlib.heads.protein.train_design import source_commit
@@ -74,6 +75,8 @@ class Preset:
     fit: FitConfig
     noise_angstrom: float = 0.05
 
+
+_READOUT = 1500
 
 _FIT = FitConfig(
     epochs=3,
@@ -192,6 +195,7 @@ def run(
     _logger.info("ended by %s; best: %s", result.stopped_by, result.best)
     if result.stopped_by != "epochs":
         return None
+    fit_readout(model, QualityBatches(decoys["train"][:_READOUT], peptide, preset.residues)(1))
     metrics: dict[str, float] = {}
     for split, models in {"test decoys": decoys["test"], "real conformers": load_conformers()}.items():
         lddt, gdt = judge(model, models)
