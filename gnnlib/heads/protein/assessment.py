@@ -96,8 +96,8 @@ def _placed(model: Structure, native: Structure, match: str) -> tuple[FloatArray
     if match == "order":
         if model.num_residues != native.num_residues:
             raise InputError(
-                f"the model has {model.num_residues} residues, the native {native.num_residues}; they must be the same, "
-                "or pass match='numbering' to pair residues by their numbers"
+                f"the model has {model.num_residues} residues, the native {native.num_residues}; they must be the "
+                "same, or pass match='numbering' to pair residues by their numbers"
             )
         return model.ca, model.num_residues
     one_chain = len(model.chains) == len(native.chains) == 1

@@ -170,8 +170,8 @@ def _check_values(matrix: FloatArray, known: BoolArray) -> None:
     if off.max() > _SYMMETRY_ANGSTROM * max(1.0, float(matrix[known].max(initial=0.0))):
         i, j = np.unravel_index(int(off.argmax()), off.shape)
         raise InputError(
-            f"`distances` must be symmetric, found {matrix[i, j]:.4g} at [{i}, {j}] and {matrix[j, i]:.4g} at [{j}, {i}]; "
-            "pass (D + D.T) / 2 to average"
+            f"`distances` must be symmetric, found {matrix[i, j]:.4g} at [{i}, {j}] and {matrix[j, i]:.4g} at "
+            f"[{j}, {i}]; pass (D + D.T) / 2 to average"
         )
 
 

@@ -2,8 +2,8 @@
 
 The rules are those of W. Kabsch and C. Sander, Biopolymers 22, 2577 (1983). Where the paper leaves a choice (which of
 several hydrogen bonds count, how ladders join over bulges, which helix wins) this follows what the DSSP 4 program does,
-so that the two agree residue by residue: pi helices take precedence over alpha helices, and PPII helices (M. L. Hekkelman
-et al., Protein Sci. 34, e70208, 2025) can be asked for.
+so that the two agree residue by residue: pi helices take precedence over alpha helices, and PPII helices (phi, psi
+near -75, 145 over three residues) can be asked for.
 """
 
 from __future__ import annotations
@@ -186,9 +186,8 @@ def _checked(coords: FloatArray, segment: IntArray, sequence: str | None) -> tup
         raise InputError(f"`coords` must hold N, CA, C, O, [L, >=4, 3], found shape {list(xyz.shape)}")
     xyz = xyz[:, :4]
     if np.isinf(xyz).any():
-        raise InputError(
-            f"`coords` must be finite or NaN, found {xyz[np.isinf(xyz)][0]} in residue index {np.argwhere(np.isinf(xyz))[0][0]}"
-        )
+        place = np.argwhere(np.isinf(xyz))[0].tolist()
+        raise InputError(f"`coords` must be finite or NaN, found an infinite number at index {place}")
     breaks = np.asarray(segment)
     if breaks.shape != (len(xyz),):
         raise InputError(f"`segment` must hold one number a residue, [{len(xyz)}], found shape {list(breaks.shape)}")

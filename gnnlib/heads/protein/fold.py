@@ -1,7 +1,7 @@
 """From checked distances to a CA trace: the two ways of `reconstruct`, for many and for few known distances.
 
-Both end in the same energy (`fold_kernels`): distances weighed by the inverse variance of an estimated noise model, and a
-chain prior learned from real chains. They differ in how they get near its minimum.
+Both end in the same energy (`fold_kernels`): distances weighed by the inverse variance of an estimated noise model, and
+a chain prior learned from real chains. They differ in how they get near its minimum.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The energy, in units of kT, of positions x [4, L] (the fourth dimension is used 
 
 * ``0.5 W (d - D)^2`` for a known distance D (W > 0); for W < 0 the same with |W|, only while d < D;
 * a bond of 3.8 A between neighbours of the chain and a floor under the distance of all others;
-* the negative log density of every stretch of five residues under a Gaussian mixture (`gnnlib.heads.protein.chain_prior`).
+* the negative log density of every five residues in a row under a Gaussian mixture (`chain_prior`).
 
 The minimiser is L-BFGS with ten pairs and a backtracking line search (J. Nocedal and S. Wright, Numerical Optimization,
 2nd ed., algorithms 3.1 and 7.5).

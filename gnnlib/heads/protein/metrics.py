@@ -201,7 +201,7 @@ def best_superposition(
     -------
     result : SearchResult
     length : int
-        Residues of the native (within the mask) by which the scores are divided; a residue that the model lacks scores 0.
+        Residues of the native (within the mask), by which scores are divided; what the model lacks scores 0.
     """
     a, b, known = _pair(model, native, mask)
     length = int(_wanted(b, mask).sum())

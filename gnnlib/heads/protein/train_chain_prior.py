@@ -1,8 +1,8 @@
 """Fit the chain prior of `reconstruct`: ``python -m gnnlib.heads.protein.train_chain_prior --seed 0 --out FILE.json``.
 
 Expectation maximisation (A. P. Dempster, N. M. Laird and D. B. Rubin, J. R. Stat. Soc. B 39, 1, 1977) of a Gaussian
-mixture over stretches of five residues of the training chains; nothing of other splits is read but to report the density
-on ``val``.
+mixture over stretches of five residues of the training chains; nothing of other splits is read but to report the
+density on ``val``.
 """
 
 from __future__ import annotations
