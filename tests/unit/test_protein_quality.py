@@ -18,6 +18,7 @@ from gnnlib.heads.protein.problem import Structure
 from gnnlib.heads.protein.quality import QualityEstimate, predict_quality
 from gnnlib.heads.protein.quality_graph import QualityGraph, prepare_model, quality_graph
 from gnnlib.heads.protein.quality_head import QualityHead, QualityScores
+from gnnlib.heads.protein.quality_readout import fit_readout
 from gnnlib.heads.protein.quality_scores import judge, measure_quality
 from gnnlib.heads.protein.residues import AMINO_ACIDS, sequence_indices
 from gnnlib.heads.protein.train_quality import PRESETS, QualityBatches, build_model
@@ -130,6 +131,27 @@ def test_a_judge_learns_to_tell_rough_models_from_smooth_ones() -> None:
     fresh = noisy(10, 2)
     scores = measure_quality(fresh, *judge(model, fresh))
     assert scores["lddt pearson"] > 0.9 and scores["gdt_ts pearson"] > 0.9
+
+
+def test_the_readout_is_an_identity_at_first_and_then_finds_a_linear_rule() -> None:
+    model = build_model(PRESETS["tiny"], peptide(), seed=3).eval()
+    batches = list(QualityBatches(noisy(8, 3), peptide(), 160)(1))
+    with torch.no_grad():
+        embedding = model.encoder(batches[0], "protein_quality")
+        plain = model.head.residue(embedding.node).squeeze(-1)  # type: ignore[operator,union-attr]
+        output = model(batches[0])
+    assert isinstance(output, QualityScores)
+    torch.testing.assert_close(output.lddt_logit, plain, atol=1e-5, rtol=1e-5)
+    for graph in batches:  # a rule in the last columns of the features: softness, and how compact a model is
+        assert graph.batch is not None and graph.gdt_ts is not None
+        graph.lddt = torch.sigmoid(graph.x[:, -3] + 2.0 * graph.x[:, -1])
+    fit_readout(model, batches, within=1e-6, between=1e-6)
+    output = model(batches[1])
+    assert isinstance(output, QualityScores) and batches[1].lddt is not None
+    torch.testing.assert_close(torch.sigmoid(output.lddt_logit), batches[1].lddt, atol=0.02, rtol=0)
+    batches[0].lddt = None
+    with pytest.raises(InputError, match="needs graphs with `lddt`"):
+        fit_readout(model, batches)
 
 
 def test_measures_are_right_by_hand() -> None:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["QualityHead", "QualityScores"]
 
+_LARGEST = 5.0
+"""A linear readout would else be sure of traces that are like no decoy."""
+
 
 @dataclass
 class QualityScores(Output):
@@ -80,8 +83,8 @@ class QualityHead(Head):
             self.within.weight[0, -1] = 1.0
             self.between.weight[0, -2] = 1.0
             self.between.weight[1, -1] = 1.0
-        self.within.requires_grad_(False)
-        self.between.requires_grad_(False)
+        self.within.requires_grad_(requires_grad=False)
+        self.between.requires_grad_(requires_grad=False)
 
     def features(self, embedding: Embedding, graph: GraphLike) -> tuple[Tensor, Tensor, Tensor]:
         """Return what the readout sees.
@@ -111,7 +114,7 @@ class QualityHead(Head):
         residues, models, batch = self.features(embedding, graph)
         level = self.between(models)
         logit = self.within(residues).squeeze(-1) + level[:, 0].index_select(0, batch)
-        return QualityScores(logit, level[:, 1])
+        return QualityScores(logit.clamp(-_LARGEST, _LARGEST), level[:, 1].clamp(-_LARGEST, _LARGEST))
 
     def losses(self, output: Output, graph: GraphLike) -> dict[str, Tensor]:
         """Return "lddt" and "gdt_ts": cross-entropies against the true values as shares, less their lowest value."""
