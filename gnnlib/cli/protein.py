@@ -172,8 +172,8 @@ def fold_files(
 ) -> None:
     """Fold a CA trace from distances, or from those that a network expects of a sequence; write it as PDB.
 
-    The B column of the PDB file holds the misfit of each residue in angstrom. Folds from a sequence alone are a guess:
-    the reliability is printed.
+    The B column of a PDB file folded from distances holds the misfit of each residue in angstrom. Folds from a sequence
+    alone are a guess: the column "remark" says how reliable.
 
     \b
     Examples:
@@ -297,24 +297,26 @@ def _each_name(
 
 
 def _fold_one(title: str, sequence: str | None, distances: FloatArray | None, folder: Path, seed: int) -> list[Any]:
+    """Fold one problem, write its PDB file, return its row of the table."""
     import numpy as np
 
     from gnnlib.heads.protein.decode import reconstruct
     from gnnlib.heads.protein.problem import Structure
 
-    remark = ""
+    path = folder / f"{_stem(title)}.pdb"
     if sequence is not None:
         from gnnlib.heads.protein.sequence_models import predict_distances
 
         guess = predict_distances(sequence)
-        distances, remark = guess.distances, str(guess.reliability)
+        Structure.from_arrays(guess.coords, guess.sequence, name=title).to_pdb(path)
+        remark = f"reliability {guess.reliability:.2f}: {guess.verdict}"
+        return [title, len(guess.coords), "", "", str(path), " ".join(remark.split())]
     if distances is None:
         raise InputError(f"{title}: there are neither distances nor a sequence")
     found = reconstruct(distances, seed=seed)
-    path = folder / f"{_stem(title)}.pdb"
-    Structure.from_arrays(found.coords, sequence, name=title, b_factors=found.stress).to_pdb(path)
+    Structure.from_arrays(found.coords, name=title, b_factors=found.stress).to_pdb(path)
     stress = f"{float(np.nanmean(found.stress)):.3f}"
-    return [title, len(found.coords), stress, f"{found.handedness_confidence:.3f}", str(path), " ".join(remark.split())]
+    return [title, len(found.coords), stress, f"{found.handedness_confidence:.3f}", str(path), ""]
 
 
 def demo(out: Path) -> None:

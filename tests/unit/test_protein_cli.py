@@ -17,8 +17,6 @@ from gnnlib.heads.protein.samples import load_sample, sample_path
 if TYPE_CHECKING:
     from pathlib import Path
 
-HAS_DESIGN = True
-
 
 def run(*arguments: str):
     return CliRunner().invoke(app, [str(word) for word in arguments])
@@ -155,3 +153,16 @@ def test_the_demonstration_writes_its_pictures(tmp_path: Path, capsys: pytest.Ca
         assert (tmp_path / name).stat().st_size > 1000
         assert name in shown
     assert "matplotlib" in sys.modules
+
+
+def test_a_sequence_is_folded_with_its_reliability(tmp_path: Path) -> None:
+    from gnnlib.encoder import list_weights
+
+    if "protein-sequence" not in list_weights():
+        pytest.skip("the weights protein-sequence are not shipped")
+    (tmp_path / "one.fasta").write_text(">one\nMKVLAAGIVGLLLAQWKEMKV\n")
+    done = run("fold", tmp_path / "one.fasta", "--folder", tmp_path, "--out", tmp_path / "f.csv")
+    assert done.exit_code == 0, done.output
+    row = table(tmp_path / "f.csv")[0]
+    assert row["remark"].startswith("reliability 0.")
+    assert read_structure(row["file"]).sequence == "MKVLAAGIVGLLLAQWKEMKV"
