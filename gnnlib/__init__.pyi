@@ -84,6 +84,7 @@ from .heads.protein.graph import residue_graph as residue_graph
 from .heads.protein.io import read_structure as read_structure
 from .heads.protein.problem import Structure as Structure
 from .heads.protein.secondary import secondary_structure as secondary_structure
+from .heads.protein.sequence_models import predict_distances as predict_distances
 from .heads.protein.torsions import torsions as torsions
 from .heads.scene.api import predict_trajectories as predict_trajectories
 from .heads.scene.io import read_scene as read_scene
