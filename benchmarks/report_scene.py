@@ -213,17 +213,24 @@ def flat(prefix: str, value: Any) -> list[list[str]]:
     return [[prefix, f"{value:.3g}" if isinstance(value, float) else str(value)]]
 
 
+def driven(row: dict[str, Any], key: str) -> str:
+    """Return a figure, with its interval where there is one."""
+    value, interval = row.get(key), row.get(key.removesuffix("_per_100") + "_interval")
+    text = "-" if value is None else f"{value:.4g}"
+    return text if interval is None else f"{text} ({interval[0]:g} to {interval[1]:g})"
+
+
 def closed_loop_section(payload: dict[str, Any]) -> list[str]:
     lines = ["## Scenes: driving in closed loop", "", taken(payload), "", " ".join(payload["protocol"].split()), ""]
     policies = payload["policies"]
     kinds = [key for key in next(iter(policies.values())) if key.startswith("closed_loop")]
     for kind in kinds:
         title = kind.removeprefix("closed_loop_").replace("_", " ")
-        keys = [key for key, value in next(iter(policies.values()))[kind].items() if isinstance(value, (int, float))]
+        keys = [key for key, value in next(iter(policies.values()))[kind].items() if not isinstance(value, list)]
         lines += [f"### Closed loop: {title}", ""]
         lines += table(
             ["policy", *(key.replace("_", " ") for key in keys)],
-            ([name, *(f"{row[kind][key]:.4g}" for key in keys)] for name, row in policies.items()),
+            ([name, *(driven(row[kind], key) for key in keys)] for name, row in policies.items()),
         )
     keys = list(next(iter(policies.values()))["open_loop_3s"])
     lines += ["### Open loop: distance of 3 s plans to the recording (says nothing about driving)", ""]
