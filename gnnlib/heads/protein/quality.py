@@ -22,8 +22,9 @@ __all__ = ["RELIABILITY", "QualityEstimate", "predict_quality"]
 WEIGHTS = "protein-quality"
 
 RELIABILITY = (
-    "estimated from CA positions and sequence by a model that learned from generated decoys, not from models of "
-    "prediction servers (CASP): good for ranking and for finding doubtful stretches, not for the last tenth"
+    "low on real models: the estimate learned from generated decoys, not from models of prediction servers (CASP); on real "
+    "conformers it follows the true lDDT within a chain only loosely (Pearson about 0.3) and does not rank Rosetta models; "
+    "with several models of one protein use `consensus`"
 )
 """What to believe of an estimate."""
 
@@ -124,8 +125,9 @@ def predict_quality(x: Any, *, model: GraphModel | None = None) -> QualityEstima
 
     Notes
     -----
-    The training decoys are generated (`gnnlib.heads.protein.decoys`, kinds 1 to 4). Figures on real pairs of conformers
-    and on Rosetta models stand on the card (`gnnlib.encoder.read_card`) and in the benchmarks; no CASP model was seen.
+    The training decoys are generated (`gnnlib.heads.protein.decoys`, kinds 1 to 4), and models damaged in these ways are
+    told apart. Real pairs of conformers and Rosetta models are judged badly: see the figures on the card
+    (`gnnlib.encoder.read_card`) and in the benchmarks. No CASP model was seen.
     lDDT: V. Mariani et al. 2013, Bioinformatics 29, 2722; GDT_TS: A. Zemla 2003, Nucleic Acids Res. 31, 3370.
 
     Examples
