@@ -209,11 +209,13 @@ def _result(letters: str, scores: PairScores, given: FloatArray, seed: Seed) -> 
     separation = np.abs(place[:, None] - place)
     bonded = (separation == 1) & ~known
     expected, spread = np.where(bonded, 3.8, expected), np.where(bonded, 0.1, spread)
+    # products of matrices round the two triangles differently
+    expected, spread, contact = (0.5 * (matrix + matrix.T) for matrix in (expected, spread, contact))
     for matrix, value in ((expected, 0.0), (spread, 0.0), (contact, 1.0)):
         np.fill_diagonal(matrix, value)
     secondary = _states(_softmax(scores.residue.logit8.double().numpy()))
     torsions = _torsions(scores.residue.torsion.double().numpy())
-    if int(known.sum()) >= 4 * length:  # more is known than a trace has freedom: what is predicted would only disturb
+    if int(known.sum()) >= 2 * length:  # with a pair a residue, what is predicted would only disturb
         trace = reconstruct(np.where(known | bonded, expected, np.nan), seed=seed)
     else:
         weights = np.where(separation > 0, 1.0 / np.maximum(spread, 0.1) ** 2, 0.0)
@@ -222,7 +224,9 @@ def _result(letters: str, scores: PairScores, given: FloatArray, seed: Seed) -> 
         )
     if known.any():
         folded = np.linalg.norm(trace.coords[:, None] - trace.coords, axis=-1)
-        contact = np.where(known, (given < CONTACT_ANGSTROM).astype(float), contact)
+        # an angstrom of the fold counts as much as a unit of the logit (chosen on the split val among .25, .5, 1 and 2)
+        odds = contact / np.maximum(1.0 - contact, 1e-9) * np.exp(CONTACT_ANGSTROM - np.minimum(folded, 25.0))
+        contact = np.where(known, (given < CONTACT_ANGSTROM).astype(float), odds / (1.0 + odds))
         expected = np.where(known | (separation == 0), expected, 0.5 * (expected + folded))
     return DistancePrediction(
         sequence=letters,
