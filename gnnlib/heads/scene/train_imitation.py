@@ -2,7 +2,7 @@
 
 .. code-block:: text
 
-    python -m gnnlib.heads.scene.train_imitation imitation_dropout --seed 0 --out gnnlib/weights/scene-planner
+    python -m gnnlib.heads.scene.train_imitation environment --seed 0 --out gnnlib/weights/scene-planner
 
 Learns from generated traffic and the training scenes of NGSIM; see `gnnlib.heads.scene.imitation.IMITATION_PRESETS` for
 the presets. The folder of the collections is found through ``--data`` or the environment variable ``GNNLIB_DATA``;
