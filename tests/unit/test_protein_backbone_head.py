@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from gnnlib.encoder import Encoder, GraphModel
 from gnnlib.errors import InputError
+from gnnlib.heads.protein.backbone_batches import BackboneBatches, label_chain
 from gnnlib.heads.protein.chains import TrainingChain
 from gnnlib.heads.protein.geometry import backbone_torsions, build_backbone
 from gnnlib.heads.protein.graph import PROTEIN_SPEC, trace_graph
@@ -18,7 +19,7 @@ from gnnlib.heads.protein.graph_features import VIRTUAL_TORSIONS
 from gnnlib.heads.protein.head import BackboneGraph, BackboneHead, BackboneOutput, torsion_angles
 from gnnlib.heads.protein.structure_models import BackbonePrediction, predict_backbone
 from gnnlib.heads.protein.train import MODELS, main
-from gnnlib.heads.protein.train_backbone import BackboneBatches, build_model, label_chain, measure_model, train_model
+from gnnlib.heads.protein.train_backbone import Preset, build_model, measure_model, train_model
 from gnnlib.testing import check_head
 from gnnlib.training import FitConfig
 
@@ -141,8 +142,8 @@ def test_a_little_training_learns_helix_from_strand(tmp_path) -> None:
     chains = [chain(seed) for seed in range(8)]
     model = build_model(seed=1, width=16, depth=1, edge_width=8)
     traces = [label_chain(c) for c in chains]
-    config = FitConfig(epochs=12, learning_rate=2e-2, weight_decay=0.0)
-    train_model(model, traces[:6], traces[6:], config, folder=tmp_path)
+    preset = Preset(FitConfig(epochs=12, learning_rate=2e-2, weight_decay=0.0), deep=False, noise_discount=1.0)
+    train_model(model, traces[:6], traces[6:], preset, folder=tmp_path)
     found = measure_model(model, chains[6:])
     assert found["q3"] > 0.9 and found["phi_mae"] < 15.0
     assert measure_model(model, chains[6:], noise_angstrom=0.5)["q3"] <= found["q3"]

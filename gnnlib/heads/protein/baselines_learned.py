@@ -197,7 +197,7 @@ def _training_rows(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     import torch
 
-    from gnnlib.heads.protein.train_backbone import label_chain
+    from gnnlib.heads.protein.backbone_batches import label_chain
 
     features, states, torsions = [], [], []
     for chain in chains:

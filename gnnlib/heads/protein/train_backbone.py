@@ -15,7 +15,7 @@ import logging
 import platform
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,139 +24,84 @@ import numpy as np
 import torch
 
 from gnnlib.encoder import Card, Encoder, GraphModel, seeded_parameters, tune_cpu
-from gnnlib.heads.protein.chains import load_chains, state_indices
-from gnnlib.heads.protein.geometry import backbone_torsions
-from gnnlib.heads.protein.graph import PROTEIN_SPEC, trace_neighbours
-from gnnlib.heads.protein.graph_features import trace_features
-from gnnlib.heads.protein.head import BackboneGraph, BackboneHead
+from gnnlib.heads.protein.backbone_batches import (
+    RESIDUES_PER_BATCH,
+    BackboneBatches,
+    LabelledTrace,
+    label_chain,
+)
+from gnnlib.heads.protein.chains import load_chains
+from gnnlib.heads.protein.graph import PROTEIN_SPEC
+from gnnlib.heads.protein.head import BackboneHead
 from gnnlib.heads.protein.metrics_states import q3, q8
 from gnnlib.heads.protein.structure_models import predict_backbone
-from gnnlib.heads.protein.trace import trace_segment
 from gnnlib.seeding import numpy_generator, spawn_seeds
 from gnnlib.stop import MaxRuntime
 from gnnlib.training import FitConfig, FitResult, fit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from gnnlib.heads.protein.chains import TrainingChain
-    from gnnlib.typing import FloatArray, IntArray
 
-__all__ = ["BackboneBatches", "LabelledTrace", "build_model", "label_chain", "main", "measure_model", "train_model"]
+__all__ = [
+    "PRESETS",
+    "BackboneBatches",
+    "Preset",
+    "LabelledTrace",
+    "build_model",
+    "label_chain",
+    "main",
+    "measure_model",
+    "train_model",
+]
 
 _logger = logging.getLogger(__name__)
 
 WIDTH, DEPTH, EDGE_WIDTH = 64, 4, 32
-RESIDUES_PER_BATCH = 1000
-CLEAN_SHARE, LARGEST_NOISE_ANGSTROM = 0.5, 0.8
 CA_ONLY_WEIGHT = 1.0
-
-FIT = FitConfig(
-    epochs=12,
-    learning_rate=3e-3,
-    warmup_steps=100,
-    loss_weights={"states8": 1.0, "states3": 1.0, "phi": 2.0, "psi": 2.0},
-    ema_decay=0.995,
-)
 
 
 @dataclass(frozen=True)
-class LabelledTrace:
-    """A CA trace and what is to be learned of it.
-
-    Attributes
-    ----------
-    ca : float64 array [L, 3]
-        Centred, in angstrom.
-    state : int64 array [L]
-        Index in "HBEGITSC", -1 unknown.
-    torsion_rad : float32 array [L, 2]
-        Phi and psi, NaN unknown.
-    weight : float
-        How much the states count.
-    """
-
-    ca: FloatArray
-    state: IntArray
-    torsion_rad: np.ndarray[tuple[int, ...], np.dtype[np.float32]]
-    weight: float = 1.0
-
-
-def label_chain(chain: TrainingChain, weight: float = 1.0) -> LabelledTrace:
-    """Take from a chain what the model reads and learns; torsions are those of N, CA, C, where they are there."""
-    coords = chain.coords_angstrom.astype(np.float64)
-    phi, psi, _ = backbone_torsions(coords, trace_segment(coords[:, 1]))
-    torsion = np.radians(np.stack([phi, psi], axis=1)).astype(np.float32)
-    return LabelledTrace(coords[:, 1] - coords[:, 1].mean(axis=0), state_indices(chain.states8), torsion, weight)
-
-
-class BackboneBatches:
-    """Labelled traces in batches of about equally many residues, in a new order and with new noise every epoch.
+class Preset:
+    """How to train.
 
     Parameters
     ----------
-    traces : sequence of LabelledTrace
-    seed : int
-        Of order and noise.
-    shuffle : bool, default True
-        False keeps the order, and draws the same noise every epoch.
-    clean_share : float, default 0.5
-        Share of the traces that keep their coordinates.
-    noise_angstrom : tuple of two floats, default (0, 0.8)
-        Between which the standard deviation of the others' noise is drawn.
+    fit : FitConfig
+    deep : bool
+        Of the `BackboneHead`.
+    noise_discount : float
+        The torsions of a trace with noise s count 1 / (1 + discount s).
     """
 
-    def __init__(
-        self,
-        traces: Sequence[LabelledTrace],
-        seed: int,
-        *,
-        shuffle: bool = True,
-        clean_share: float = CLEAN_SHARE,
-        noise_angstrom: tuple[float, float] = (0.0, LARGEST_NOISE_ANGSTROM),
-    ) -> None:
-        self.traces, self.seed, self.shuffle = traces, seed, shuffle
-        self.clean_share, self.noise_angstrom = clean_share, noise_angstrom
-
-    def __call__(self, epoch: int) -> Iterator[BackboneGraph]:
-        """Yield the batches of one epoch."""
-        random = np.random.default_rng([self.seed, epoch if self.shuffle else 0])
-        order = random.permutation(len(self.traces)) if self.shuffle else np.arange(len(self.traces))
-        chosen: list[LabelledTrace] = []
-        size = 0
-        for number in order.tolist():
-            chosen.append(self.traces[number])
-            size += len(chosen[-1].ca)
-            if size >= RESIDUES_PER_BATCH:
-                yield self._batch(chosen, random)
-                chosen, size = [], 0
-        if chosen:
-            yield self._batch(chosen, random)
-
-    def _batch(self, traces: list[LabelledTrace], random: np.random.Generator) -> BackboneGraph:
-        count = [len(trace.ca) for trace in traces]
-        graph = np.repeat(np.arange(len(traces)), count)
-        noise = random.uniform(*self.noise_angstrom, len(traces)) * (random.random(len(traces)) >= self.clean_share)
-        ca = np.concatenate([trace.ca for trace in traces])
-        ca += noise[graph, None] * random.standard_normal(ca.shape)
-        features = trace_features(ca, trace_segment(ca, graph), graph)
-        edges = trace_neighbours(features.ca, graph)
-        weight = np.repeat([trace.weight for trace in traces], count).astype(np.float32)
-        # how far noise hides a torsion: errors of noisy traces would drown those of clean ones
-        clear = (1.0 / (1.0 + 4.0 * noise))[graph].astype(np.float32)
-        return BackboneGraph(
-            torch.from_numpy(features.node),
-            torch.from_numpy(edges),
-            torch.from_numpy(features.edges(edges)),
-            batch=torch.from_numpy(graph),
-            state=torch.from_numpy(np.concatenate([trace.state for trace in traces])),
-            weight=torch.from_numpy(weight),
-            torsion_rad=torch.from_numpy(np.concatenate([trace.torsion_rad for trace in traces])),
-            torsion_weight=torch.from_numpy(clear),
-        )
+    fit: FitConfig
+    deep: bool
+    noise_discount: float
 
 
-def build_model(*, seed: int = 0, width: int = WIDTH, depth: int = DEPTH, edge_width: int = EDGE_WIDTH) -> GraphModel:
+_FIT = FitConfig(
+    epochs=10,
+    learning_rate=3e-3,
+    warmup_steps=100,
+    loss_weights={"states8": 1.0, "states3": 1.0, "phi": 1.0, "psi": 1.0},
+    ema_decay=0.995,
+)
+
+#: "small" is what ships: seven minutes on one quiet core. "deep" leans on the torsions and takes a third longer.
+PRESETS = {
+    "small": Preset(_FIT, deep=False, noise_discount=0.0),
+    "deep": Preset(
+        replace(_FIT, epochs=12, loss_weights={"states8": 1.0, "states3": 1.0, "phi": 2.0, "psi": 2.0}),
+        deep=True,
+        noise_discount=4.0,
+    ),
+}
+
+
+def build_model(
+    *, seed: int = 0, width: int = WIDTH, depth: int = DEPTH, edge_width: int = EDGE_WIDTH, deep: bool = False
+) -> GraphModel:
     """Build an untrained model.
 
     Examples
@@ -167,14 +112,14 @@ def build_model(*, seed: int = 0, width: int = WIDTH, depth: int = DEPTH, edge_w
     for_encoder, for_head = spawn_seeds(seed, 2)
     encoder = Encoder([PROTEIN_SPEC], width=width, depth=depth, edge_width=edge_width, sharing="hard", seed=for_encoder)
     with seeded_parameters(for_head):
-        return GraphModel(encoder, BackboneHead(width, deep=True))
+        return GraphModel(encoder, BackboneHead(width, deep=deep))
 
 
 def train_model(  # noqa: PLR0913 (what a run is, and how far it may go)
     model: GraphModel,
     train: Sequence[LabelledTrace],
     val: Sequence[LabelledTrace],
-    config: FitConfig,
+    preset: Preset,
     *,
     folder: Path,
     seed: int = 0,
@@ -188,7 +133,7 @@ def train_model(  # noqa: PLR0913 (what a run is, and how far it may go)
     ----------
     model : GraphModel
     train, val : sequence of LabelledTrace
-    config : FitConfig
+    preset : Preset
         Steps of an epoch are counted here.
     folder : path
         Gets the checkpoint and the log.
@@ -199,16 +144,14 @@ def train_model(  # noqa: PLR0913 (what a run is, and how far it may go)
         Stop after so much time; the checkpoint stays.
     progress : bool
     """
-    from dataclasses import replace
-
     residues = sum(len(trace.ca) for trace in train)
     mean_excess = np.mean([len(trace.ca) for trace in train]) / 2
     steps = max(1, int(residues / (RESIDUES_PER_BATCH + mean_excess)) - 2)
     return fit(
         model,
-        BackboneBatches(train, seed),
+        BackboneBatches(train, seed, noise_discount=preset.noise_discount),
         val=BackboneBatches(val, 0, shuffle=False, clean_share=1.0),
-        config=replace(config, steps_per_epoch=steps),
+        config=replace(preset.fit, steps_per_epoch=steps),
         stop=None if minutes is None else MaxRuntime(60.0 * minutes),
         seed=seed,
         device="cuda" if torch.cuda.is_available() else "cpu",
@@ -277,8 +220,8 @@ def run(
     out: Path,
     runs: Path,
     *,
+    preset_name: str = "small",
     seed: int = 0,
-    config: FitConfig = FIT,
     resume: bool = False,
     minutes: float | None = None,
     progress: bool = False,
@@ -291,9 +234,9 @@ def run(
         Weights and card, without suffix.
     runs : path
         Folder for checkpoint and log.
+    preset_name : {"small", "deep"}
     seed : int
         Of parameters, order and noise.
-    config : FitConfig
     resume : bool
         Go on from the checkpoint, if there is one.
     minutes : float, optional
@@ -304,27 +247,28 @@ def run(
     if CA_ONLY_WEIGHT > 0:
         train += [label_chain(chain, CA_ONLY_WEIGHT) for chain in load_chains("train", atoms="ca")]
     val = [label_chain(chain) for chain in load_chains("val")]
-    model = build_model(seed=seed)
+    preset = PRESETS[preset_name]
+    model = build_model(seed=seed, deep=preset.deep)
     started = time.process_time()
     result = train_model(
         model,
         train,
         val,
-        config,
-        folder=runs / f"backbone-{seed}",
+        preset,
+        folder=runs / f"backbone-{preset_name}-{seed}",
         seed=seed,
         resume=resume,
         minutes=minutes,
         progress=progress,
     )
-    _logger.info("stopped at epoch %d of %d; best: %s", result.epochs, config.epochs, result.best)
-    if result.epochs < config.epochs:
+    _logger.info("stopped at epoch %d of %d; best: %s", result.epochs, preset.fit.epochs, result.best)
+    if result.epochs < preset.fit.epochs:
         return None
     model.cpu()
     model.card = Card(
         out.name,
         purpose="reads secondary structure (8 states of DSSP) and phi, psi off CA positions, also noisy ones",
-        command=f"python -m gnnlib.heads.protein.train backbone --seed {seed} --out {out.as_posix()}",
+        command=f"python -m gnnlib.heads.protein.train backbone --preset {preset_name} --seed {seed} --out {out.as_posix()}",
         data=_DATA,
         seed=seed,
         seconds=round(result.seconds, 1),
@@ -348,6 +292,7 @@ _DATA = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; see the module."""
     parser = argparse.ArgumentParser(prog="python -m gnnlib.heads.protein.train backbone", description=__doc__)
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="small", help="what to lean on")
     parser.add_argument("--out", type=Path, required=True, help="weights and card to write, without suffix")
     parser.add_argument("--runs", type=Path, default=Path("runs/protein"), help="folder for checkpoint and log")
     parser.add_argument("--seed", type=int, default=0, help="of parameters, order and noise")
@@ -359,6 +304,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     card = run(
         chosen.out,
         chosen.runs,
+        preset_name=chosen.preset,
         seed=chosen.seed,
         resume=chosen.resume,
         minutes=chosen.minutes,
