@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import tempfile
 import time
@@ -83,4 +84,5 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         figures: dict[str, Any] = {"animation_of_50_frames": animations(Path(folder), repeats)}
     figures["generator"] = generator(5 if options.quick else 40)
     figures["readers"] = readers(options.data, repeats)
+    figures["load_average"] = round(os.getloadavg()[0], 1)  # above the number of cores, wall-clock seconds say little
     return figures
