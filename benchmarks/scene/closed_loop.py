@@ -41,7 +41,7 @@ MakePolicy = "Callable[[Scenario], PolicyLike]"
 PLANNERS = Path("runs/scene-planner")
 FIRST_SEED = 50_000  # training uses 20,000 and 30,000
 SETTLED_STEPS = 15
-RECORDED_PER_SCENE, GENERATED, REACTIVE, TESTS_EACH = 5, 72, 18, 15
+RECORDED_PER_SCENE, GENERATED, REACTIVE, TESTS_EACH = 5, 66, 8, 6
 TESTS = ("parked_car", "slow_leader", "stopping_leader")
 
 
