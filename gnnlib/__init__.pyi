@@ -87,6 +87,7 @@ from .heads.protein.secondary import secondary_structure as secondary_structure
 from .heads.protein.sequence_models import predict_distances as predict_distances
 from .heads.protein.torsions import torsions as torsions
 from .heads.scene.api import predict_trajectories as predict_trajectories
+from .heads.scene.generate import generate_scene as generate_scene
 from .heads.scene.io import read_scene as read_scene
 from .heads.scene.io_table import read_scenes as read_scenes
 from .heads.scene.problem import Scene as Scene

@@ -103,9 +103,7 @@ def _in_contact(ca: FloatArray) -> BoolArray:
     return touched
 
 
-def _mark(
-    states: np.ndarray, core: BoolArray, edge: BoolArray, length: int, letter: str, segment: np.ndarray
-) -> None:
+def _mark(states: np.ndarray, core: BoolArray, edge: BoolArray, length: int, letter: str, segment: np.ndarray) -> None:
     """Write `letter` on runs of at least `length` core residues, and on one edge residue at either end."""
     start = None
     for i in range(len(core) + 1):
