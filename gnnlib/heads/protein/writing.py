@@ -47,7 +47,7 @@ def write_structure(x: Any, path: PathLike, *, b_factors: ArrayLike | None = Non
     >>> folder = tempfile.TemporaryDirectory()
     >>> file = pathlib.Path(folder.name, "trace.pdb")
     >>> write_structure([[0.0, 0.0, 0.0], [3.8, 0.0, 0.0]], file, b_factors=[0.5, 0.75])
-    >>> print(file.read_text().splitlines()[1])
+    >>> print(file.read_text().splitlines()[1].rstrip())
     ATOM      2  CA  UNK A   2       3.800   0.000   0.000  1.00  0.75           C
     >>> folder.cleanup()
     """
