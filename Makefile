@@ -43,6 +43,7 @@ test: lint
 	$(BIN)/python -m pytest
 	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 notebooks
 
+notebooks: export MPLBACKEND := module://matplotlib_inline.backend_inline
 notebooks: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest --nbmake --overwrite --nbmake-timeout=300 notebooks
 
