@@ -78,7 +78,7 @@ def reconstruct(
     learned from real chains, which also chooses the mirror image.
 
     About 25 ms (many distances) to 200 ms (few) for 150 residues; time and memory grow with the square of L (755
-    residues: 0.5 s with all distances, 4 s with contacts). The first call of a session compiles for some seconds unless
+    residues: 0.5 s with all distances, 4 s with contacts). The first call of a process compiles for some seconds unless
     the compiled code is cached on disk.
 
     References

@@ -79,7 +79,7 @@ def search(moving: FloatArray, target: FloatArray, d0: float) -> SearchResult:
 
     Notes
     -----
-    The first call of a session compiles for some seconds unless the compiled code is cached on disk. Chains above 400
+    The first call of a process compiles for some seconds unless the compiled code is cached on disk. Chains above 400
     residues are started from about 400 places a fragment size.
 
     Examples
