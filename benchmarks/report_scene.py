@@ -222,6 +222,7 @@ def driven(row: dict[str, Any], key: str) -> str:
 
 def closed_loop_section(payload: dict[str, Any]) -> list[str]:
     lines = ["## Scenes: driving in closed loop", "", taken(payload), "", " ".join(payload["protocol"].split()), ""]
+    lines += [payload["note"], ""] if "note" in payload else []
     policies = payload["policies"]
     kinds = [key for key in next(iter(policies.values())) if key.startswith("closed_loop")]
     for kind in kinds:
