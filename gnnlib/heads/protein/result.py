@@ -327,8 +327,8 @@ class DistancePrediction(Result):
     coords : array [L, 3]
         CA in angstrom, folded from the distances by `gnnlib.reconstruct`.
     reliability : float
-        In [0, 1]: mean predicted probability of the best L/5 contacts of 12 or more residues' separation. Low values, the
-        rule for one sequence, mean that the fold is not known.
+        In [0, 1]: mean predicted probability of the best L/5 contacts of 12 or more residues' separation. It speaks of
+        contacts only: its correlation with the TM-score of the fold was -0.18 on the test chains.
     num_given : int
         Pairs of residues whose distance was given.
     """
@@ -348,11 +348,9 @@ class DistancePrediction(Result):
 
     @property
     def verdict(self) -> str:
-        """What the reliability means, in words."""
+        """What may be used, in words: of 41 test chains no fold from the sequence alone had a TM-score above 0.5."""
         if self.num_given >= 2 * len(self.sequence):
             return "folded from given distances; see the stress of gnnlib.reconstruct"
-        if self.reliability >= 0.6:
-            return "local structure and some contacts may be used; the fold is a guess"
         return "the fold is NOT known from this sequence alone; use the local structure at most"
 
     def structure(self) -> Structure:
