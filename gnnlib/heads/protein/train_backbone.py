@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import logging
 import platform
-import subprocess
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -38,6 +37,7 @@ from gnnlib.heads.protein.structure_models import predict_backbone
 from gnnlib.seeding import numpy_generator, spawn_seeds
 from gnnlib.stop import MaxRuntime
 from gnnlib.training import FitConfig, FitResult, fit
+from gnnlib.training.provenance import source_commit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -197,15 +197,6 @@ def measure_model(
     return {"q3": q3(*states), "q8": q8(*states), **torsion}
 
 
-def _commit() -> str:
-    """Name the commit of the sources, where they lie in a git checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
 def _card_metrics(model: GraphModel) -> dict[str, float]:
     """Measure on every split that took no part in learning; choices were made on "val" alone."""
     tables = {}
@@ -274,7 +265,7 @@ def run(
         seconds=round(result.seconds, 1),
         machine=f"{platform.machine()}, {torch.get_num_threads()} thread(s); last call {time.process_time() - started:.0f} CPU s",
         date=datetime.now(UTC).date().isoformat(),
-        commit=_commit(),
+        commit=source_commit(),
         metrics=_card_metrics(model),
     )
     model.save(out)

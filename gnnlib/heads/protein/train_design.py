@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import logging
 import platform
-import subprocess
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,6 +33,7 @@ from gnnlib.heads.protein.residues import sequence_indices
 from gnnlib.seeding import spawn_seeds
 from gnnlib.stop import MaxRuntime
 from gnnlib.training import FitConfig, FitResult, fit
+from gnnlib.training.provenance import source_commit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from gnnlib.heads.protein.design_graph import DesignInput
     from gnnlib.typing import FloatArray
 
-__all__ = ["PRESETS", "DesignBatches", "Preset", "build_model", "main", "prepare_split", "source_commit"]
+__all__ = ["PRESETS", "DesignBatches", "Preset", "build_model", "main", "prepare_split"]
 
 _logger = logging.getLogger(__name__)
 
@@ -270,15 +270,6 @@ def _train(
         resume=resume and any(folder.glob("checkpoint*")),
         log=folder / "log.csv",
     )
-
-
-def source_commit() -> str:
-    """Name the commit of the sources, where they lie in a git checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -34,10 +34,10 @@ from gnnlib.heads.protein.quality_head import QualityHead
 from gnnlib.heads.protein.quality_readout import fit_readout
 from gnnlib.heads.protein.quality_scores import judge, measure_quality
 from gnnlib.heads.protein.residues import sequence_indices
-from gnnlib.heads.protein.train_design import source_commit
 from gnnlib.seeding import spawn_seeds
 from gnnlib.stop import MaxRuntime
 from gnnlib.training import FitConfig, FitResult, fit
+from gnnlib.training.provenance import source_commit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -34,10 +34,10 @@ from gnnlib.heads.protein.sequence_graph import SEQUENCE_SPEC
 from gnnlib.heads.protein.sequence_head import SequenceHead
 from gnnlib.heads.protein.sequence_scores import contact_scores, mean_precision, measure_states, measure_torsions
 from gnnlib.heads.protein.sequences import cb513_relatives, load_sequences
-from gnnlib.heads.protein.train_design import source_commit
 from gnnlib.seeding import spawn_seeds
 from gnnlib.stop import MaxRuntime
 from gnnlib.training import FitConfig, FitResult, fit
+from gnnlib.training.provenance import source_commit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,7 +16,6 @@ import argparse
 import logging
 import os
 import platform
-import subprocess
 import sys
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -36,6 +35,7 @@ from gnnlib.heads.scene.windows import load_split, scene_windows
 from gnnlib.seeding import numpy_generator, spawn_seeds
 from gnnlib.stop import MaxRuntime
 from gnnlib.training import FitConfig, FitResult, fit
+from gnnlib.training.provenance import source_commit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -214,15 +214,6 @@ def _generated_scenes(count: int, first_seed: int = _TRAIN_SEED) -> list[Scene]:
     return scenes
 
 
-def _commit() -> str:
-    """Name the commit of the sources, where they lie in a git checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
 def _epochs(preset: Preset, name: str) -> str:
     return "" if preset.fit.epochs == PRESETS[name].fit.epochs else f" --epochs {preset.fit.epochs}"
 
@@ -240,7 +231,7 @@ def _card(name: str, preset: Preset, preset_name: str, seed: int, result: FitRes
         seconds=round(result.seconds, 1),
         machine=f"{platform.machine()}, {torch.get_num_threads()} thread(s)",
         date=datetime.now(UTC).date().isoformat(),
-        commit=_commit(),
+        commit=source_commit(),
         metrics={key: round(value, 4) for key, value in result.best.items() if key.startswith("val/")},
         licence=licence,
     )

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import logging
 import platform
-import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -33,6 +32,7 @@ from gnnlib.heads.scene.scenarios import make_scenario
 from gnnlib.heads.scene.windows import load_split
 from gnnlib.stop import MaxRuntime
 from gnnlib.training import FitConfig, FitResult, fit
+from gnnlib.training.provenance import source_commit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -155,15 +155,6 @@ def _scenes(data: Path | None, split: str, count: int) -> list[PlanScene]:
     return [PlanScene(scene) for scene in recorded + generated_scenes(count, seed) + generated_tests(count // 2, seed)]
 
 
-def _commit() -> str:
-    """Name the commit of the sources, where they lie in a git checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
 def imitation_errors(model: GraphModel, val: Sequence[PlanScene]) -> dict[str, float]:
     """Measure open-loop errors on unchanged recordings: mean distance and final distance after 3 s, in m."""
     batches = PlanBatches(val, 4, Augmentation(drop_past=0.0), seed=2, stride=10, distinct=1)
@@ -233,7 +224,7 @@ def run(
         seconds=round(result.seconds, 1),
         machine=f"{platform.machine()}, {torch.get_num_threads()} thread(s)",
         date=datetime.now(UTC).date().isoformat(),
-        commit=_commit(),
+        commit=source_commit(),
         metrics=metrics,
     )
     model.save(out)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import logging
 import platform
-import subprocess
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -32,6 +31,7 @@ from gnnlib.heads.combinatorial.tsp.labels import LabelledTour, LabelPlan, make_
 from gnnlib.heads.combinatorial.tsp.quality import measure_scores, rank_frequencies
 from gnnlib.seeding import spawn_seeds
 from gnnlib.training import FitConfig, FitResult, fit
+from gnnlib.training.provenance import source_commit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -205,15 +205,6 @@ def _device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _commit() -> str:
-    """Name the commit of the sources, where they lie in a git checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
 def _card_metrics(model: GraphModel, splits: dict[str, list[LabelledTour]]) -> dict[str, float]:
     """Measure each distribution among the test instances, all of them, and the larger ones."""
     groups = {"test": splits["test"], "n=1000": splits["large"]}
@@ -274,7 +265,7 @@ def run(
         seconds=round(result.seconds, 1),
         machine=f"{platform.machine()}, {torch.get_num_threads()} thread(s), device {_device()}",
         date=datetime.now(UTC).date().isoformat(),
-        commit=_commit(),
+        commit=source_commit(),
         metrics={**_card_metrics(model, splits), "CPU seconds of the training": round(cpu_s, 1)},
     )
     model.save(out)
