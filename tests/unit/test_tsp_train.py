@@ -20,6 +20,7 @@ from gnnlib.heads.combinatorial.tsp.problem import TSP
 from gnnlib.heads.combinatorial.tsp.quality import measure_scores, rank_frequencies
 from gnnlib.heads.combinatorial.tsp.train import PRESETS, Preset, TourBatches, build_model, train_model
 from gnnlib.stop import MaxIterations
+from gnnlib.training import Course
 
 TINY = Preset(
     16,
@@ -117,7 +118,7 @@ def test_every_epoch_visits_every_graph_once_in_its_own_order(tours):
 def test_twenty_steps_lower_the_losses(tours, tmp_path):
     model = build_model(TINY)
     config = replace(TINY.fit, epochs=10, learning_rate=1e-2, ema_decay=None)
-    result = train_model(model, tours, tours, config, folder=tmp_path)
+    result = train_model(model, tours, tours, config, Course(tmp_path))
     assert result.steps == 20
     for name in ("train/edge", "train/rank", "val/loss"):
         assert result.history[-1][name] < 0.7 * result.history[0][name]
@@ -128,9 +129,9 @@ def test_twenty_steps_lower_the_losses(tours, tmp_path):
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tours, tmp_path):
     models = [build_model(TINY, seed=3) for _ in range(3)]
     config = replace(TINY.fit, epochs=4, schedule="constant")
-    train_model(models[0], tours, tours[:4], config, folder=tmp_path / "whole", seed=3)
-    train_model(models[1], tours, tours[:4], replace(config, epochs=2), folder=tmp_path / "parts", seed=3)
-    train_model(models[2], tours, tours[:4], config, folder=tmp_path / "parts", seed=3, resume=True)
+    train_model(models[0], tours, tours[:4], config, Course(tmp_path / "whole", seed=3))
+    train_model(models[1], tours, tours[:4], replace(config, epochs=2), Course(tmp_path / "parts", seed=3))
+    train_model(models[2], tours, tours[:4], config, Course(tmp_path / "parts", seed=3, resume=True))
     whole, resumed = models[0].state_dict(), models[2].state_dict()
     assert all(torch.equal(resumed[name], value) for name, value in whole.items())
     assert any(not torch.equal(models[1].state_dict()[name], value) for name, value in whole.items())
@@ -144,7 +145,7 @@ def test_parameters_depend_on_the_seed_alone():
 
 def test_the_command_writes_weights_and_a_full_card(tmp_path, monkeypatch):
     monkeypatch.setitem(train_module.PRESETS, "small", TINY)
-    monkeypatch.setattr(train_module, "tune_cpu", lambda: False)
+    monkeypatch.setattr("gnnlib.training.command.tune_cpu", lambda: False)
     out = tmp_path / "weights" / "toy"
     assert train_module.main(["--out", str(out), "--runs", str(tmp_path / "runs"), "--seed", "5"]) == 0
     model = load(out)

@@ -11,31 +11,29 @@ with ``--resume``.
 
 from __future__ import annotations
 
-import argparse
 import logging
-import platform
 import sys
 import time
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from gnnlib.encoder import Card, Encoder, GraphModel, seeded_parameters, tune_cpu
+from gnnlib.encoder import Encoder, GraphModel, seeded_parameters
 from gnnlib.heads.combinatorial.tsp.graph import TSP_SPEC, TourGraph, join_tour_graphs, neighbour_graph, tour_graph
 from gnnlib.heads.combinatorial.tsp.head import TourHead, edge_logits
 from gnnlib.heads.combinatorial.tsp.labels import LabelledTour, LabelPlan, make_labels
 from gnnlib.heads.combinatorial.tsp.quality import measure_scores, rank_frequencies
 from gnnlib.seeding import spawn_seeds
-from gnnlib.training import FitConfig, FitResult, fit
-from gnnlib.training.provenance import source_commit
+from gnnlib.training import Course, FitConfig, new_card, start_training, tell_card, training_parser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
+    from gnnlib.encoder import Card
+    from gnnlib.training import FitResult
     from gnnlib.typing import FloatArray, IntArray
 
 __all__ = ["PRESETS", "Preset", "TourBatches", "build_model", "main", "measure_model", "train_model"]
@@ -149,15 +147,7 @@ def build_model(preset: Preset, *, seed: int = 0) -> GraphModel:
 
 
 def train_model(
-    model: GraphModel,
-    train: Sequence[LabelledTour],
-    val: Sequence[LabelledTour],
-    config: FitConfig,
-    *,
-    folder: Path,
-    seed: int = 0,
-    resume: bool = False,
-    progress: bool = False,
+    model: GraphModel, train: Sequence[LabelledTour], val: Sequence[LabelledTour], config: FitConfig, course: Course
 ) -> FitResult:
     """Fit the model; the weights that are best on `val` stay in it.
 
@@ -166,26 +156,15 @@ def train_model(
     model : GraphModel
     train, val : sequence of LabelledTour
     config : FitConfig
-    folder : path
-        Gets the checkpoint and the log.
-    seed : int
-    resume : bool
-        Go on from the checkpoint, if there is one.
-    progress : bool
+    course : Course
+        Folder, seed and limits of the run.
     """
-    checkpoint = folder / "checkpoint"
     graphs = [[tour_graph(tour.problem, tour.order) for tour in tours] for tours in (train, val)]
-    return fit(
+    return course.fit(
         model,
-        TourBatches(graphs[0], config.batch_size, seed),
+        TourBatches(graphs[0], config.batch_size, course.seed),
         val=TourBatches(graphs[1], config.batch_size),
         config=config,
-        seed=seed,
-        device=_device(),
-        progress=progress,
-        checkpoint=checkpoint,
-        resume=resume and any(folder.glob("checkpoint*")),
-        log=folder / "log.csv",
     )
 
 
@@ -199,10 +178,6 @@ def measure_model(model: GraphModel, tours: Sequence[LabelledTour]) -> dict[str,
         return edge_logits(output).reshape(neighbours.shape)
 
     return measure_scores(tours, score)
-
-
-def _device() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _card_metrics(model: GraphModel, splits: dict[str, list[LabelledTour]]) -> dict[str, float]:
@@ -225,48 +200,35 @@ def _describe_data(plans: Sequence[LabelPlan], kinds: Sequence[str]) -> str:
     )
 
 
-def run(
-    preset_name: str, out: Path, runs: Path, *, seed: int = 0, resume: bool = False, progress: bool = False
-) -> Card:
-    """Label, train, measure and write one model; return its card.
+def run(preset_name: str, out: Path, course: Course) -> Card | None:
+    """Label, train, measure and write one model; return its card, or None when the time ran out before the last epoch.
 
     Parameters
     ----------
     preset_name : {"small", "base"}
     out : path
         Weights and card, without suffix.
-    runs : path
-        Folder for labels, checkpoint and log.
-    seed : int
-        Of parameters and order.
-    resume : bool
-        Go on from the checkpoint, if there is one.
-    progress : bool
+    course : Course
+        The labels lie beside its folder.
     """
     preset = PRESETS[preset_name]
-    splits = {plan.split: make_labels(plan, runs / "labels", progress=progress) for plan in preset.plans}
+    labels = course.folder.parent / "labels"
+    splits = {plan.split: make_labels(plan, labels, progress=course.progress) for plan in preset.plans}
     _logger.info("rank frequencies: %s", np.round(rank_frequencies(splits["train"]), 4).tolist())
     started = time.process_time()
-    model = build_model(preset, seed=seed)
-    folder = runs / f"{preset_name}-{seed}"
-    result = train_model(
-        model, splits["train"], splits["val"], preset.fit, folder=folder, seed=seed, resume=resume, progress=progress
-    )
+    model = build_model(preset, seed=course.seed)
+    result = train_model(model, splits["train"], splits["val"], preset.fit, course)
+    if result.stopped_by != "epochs":
+        return None
     cpu_s = time.process_time() - started
-    _logger.info("best epoch: %s", result.best)
-    model.cpu()
-    command = f"python -m {__spec__.name} --preset {preset_name} --seed {seed} --out {out.as_posix()}"
-    model.card = Card(
-        out.name,
+    model.card = new_card(
+        out,
         purpose="scores the candidate edges of a symmetric travelling salesman problem",
-        command=command,
+        command=f"python -m {__spec__.name} --preset {preset_name}",
         data=_describe_data(preset.plans, sorted({tour.distribution for tour in splits["train"]})),
-        seed=seed,
-        seconds=round(result.seconds, 1),
-        machine=f"{platform.machine()}, {torch.get_num_threads()} thread(s), device {_device()}",
-        date=datetime.now(UTC).date().isoformat(),
-        commit=source_commit(),
-        metrics={**_card_metrics(model, splits), "CPU seconds of the training": round(cpu_s, 1)},
+        seed=course.seed,
+        seconds=result.seconds,
+        metrics={**_card_metrics(model, splits), "CPU seconds of the training": cpu_s},
     )
     model.save(out)
     return model.card
@@ -274,20 +236,10 @@ def run(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; see the module."""
-    parser = argparse.ArgumentParser(prog=f"python -m {__spec__.name}", description="Train the TSP edge scorer.")
-    parser.add_argument("--preset", choices=sorted(PRESETS), default="small", help="size of model and data")
-    parser.add_argument("--out", type=Path, required=True, help="weights and card to write, without suffix")
-    parser.add_argument("--runs", type=Path, default=Path("runs/tsp"), help="folder for labels, checkpoint and log")
-    parser.add_argument("--seed", type=int, default=0, help="of parameters and order")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint, if there is one")
-    parser.add_argument("--progress", action="store_true", help="show progress bars")
+    parser = training_parser(__spec__.name, "Train the TSP edge scorer.", PRESETS, runs="runs/tsp")
     chosen = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    tune_cpu()
-    card = run(chosen.preset, chosen.out, chosen.runs, seed=chosen.seed, resume=chosen.resume, progress=chosen.progress)
-    for name, value in card.metrics.items():
-        _logger.info("%s: %g", name, value)
-    return 0
+    start_training()
+    return tell_card(run(chosen.preset, chosen.out, Course.from_options(chosen, chosen.preset)))
 
 
 if __name__ == "__main__":
