@@ -1,0 +1,53 @@
+"""Settings of the search for routes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gnnlib.errors import InputError
+
+__all__ = ["RouteParams"]
+
+
+@dataclass(frozen=True)
+class RouteParams:
+    """Settings of ruin and recreate; the defaults were chosen on instances of the X set that no benchmark uses.
+
+    Parameters
+    ----------
+    num_neighbours : int >= 5
+        Clients next to whom a client may be inserted: the nearest, in distance and, with windows, in time.
+    mean_removed : float >= 1
+        Clients removed in a round, on average (c in the paper: J. Christiaens & G. Vanden Berghe 2020, *Slack
+        Induction by String Removals for Vehicle Routing Problems*, section 4).
+    max_string : int >= 1
+        Longest string removed from one route (L max).
+    blink : float in [0, 1)
+        Probability with which a position is overlooked on insertion.
+    start_temperature, end_temperature : float >= 0
+        Of annealing, in mean edge lengths of the first answer.
+
+    Examples
+    --------
+    >>> RouteParams(mean_removed=8.0).max_string
+    10
+    """
+
+    num_neighbours: int = 30
+    mean_removed: float = 10.0
+    max_string: int = 10
+    blink: float = 0.01
+    start_temperature: float = 0.3
+    end_temperature: float = 0.003
+
+    def __post_init__(self) -> None:
+        if self.num_neighbours < 5 or self.max_string < 1 or not self.mean_removed >= 1.0:
+            raise InputError(
+                "`num_neighbours` must be >= 5, `max_string` and `mean_removed` >= 1, found "
+                f"{self.num_neighbours}, {self.max_string} and {self.mean_removed}"
+            )
+        if not 0.0 <= self.blink < 1.0 or not 0.0 <= self.end_temperature <= self.start_temperature:
+            raise InputError(
+                "`blink` must be in [0, 1) and the temperatures >= 0 and falling, found "
+                f"{self.blink}, {self.start_temperature} and {self.end_temperature}"
+            )
