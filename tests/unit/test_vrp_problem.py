@@ -157,7 +157,7 @@ def test_a_problem_that_does_not_fit_itself_is_refused(fields, message):
     [
         ({"count": -1}, "`count` of a vehicle type must be >= 0, found -1"),
         ({"count": 1.5}, "must be a whole number, found 1.5"),
-        ({"count": 1, "fixed_cost": math.nan}, "`fixed_cost` of a vehicle type must be >= 0, found nan"),
+        ({"count": 1, "fixed_cost": math.nan}, "`fixed_cost` of a vehicle type must be finite and >= 0, found nan"),
         ({"count": 1, "capacity": (1.0, -1.0)}, r"`capacity\[1\]` of a vehicle type"),
         ({"count": 1, "shift": (5.0, 1.0)}, "must not end before it starts"),
     ],

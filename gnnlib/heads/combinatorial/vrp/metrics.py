@@ -30,11 +30,12 @@ class RoutePlan:
     Attributes
     ----------
     clients : tuple of int
+        In the order of the visits; the number of a depot stands for a reload there.
     vehicle_type : int
     distance, duration : float
         In the units of the problem; the duration includes waiting, and is that of leaving as late as possible.
     starts : tuple of float
-        When service begins at each client.
+        When service begins at each client (a reload takes no time).
     leaves, returns : float
         Start and end of the route.
     loads : tuple of tuples of float
@@ -115,7 +116,7 @@ def plan_route(problem: VRP, clients: Sequence[int], vehicle_type: int) -> Route
     ----------
     problem : VRP
     clients : sequence of int
-        Client numbers in the order of the visits.
+        Client numbers in the order of the visits; the number of a depot stands for a reload there.
     vehicle_type : int
 
     Examples
@@ -163,80 +164,109 @@ def _timetable(
     for client, hop in zip(clients, durations, strict=False):
         begin = _next_opening(problem, client, clock + hop)
         if math.isinf(begin):
-            faults.append(f"client {client} is reached at {clock + hop:g}, after its last time window")
+            faults.append(f"{_called(problem, client)} is reached at {clock + hop:g}, after its last time window")
             begin = clock + hop
         starts.append(begin)
-        clock = begin + float(problem.service_time[client - problem.num_depots])
+        clock = begin + _service(problem, client)
     returns = clock + (durations[len(clients)] if kind.end is not None else 0.0)
     closes = kind.shift[1] if kind.end is None else min(kind.shift[1], float(problem.depot_windows[kind.end, 1]))
     if returns > closes + _SLACK:
         faults.append(f"it ends at {returns:g}, after {closes:g}")
     latest = returns - (durations[len(clients)] if kind.end is not None else 0.0)
     for client, hop in zip(reversed(clients), reversed(durations[: len(clients)]), strict=True):
-        begin = _last_opening(problem, client, latest - float(problem.service_time[client - problem.num_depots]))
+        begin = _last_opening(problem, client, latest - _service(problem, client))
         latest = begin - hop
     return starts, max(latest, opens) if not faults else opens, returns, faults
 
 
-def _next_opening(problem: VRP, client: int, arrival: float) -> float:
+def _service(problem: VRP, place: int) -> float:
+    return float(problem.service_time[place - problem.num_depots]) if place >= problem.num_depots else 0.0
+
+
+def _hours(problem: VRP, place: int) -> list[list[float]]:
+    """Time windows of a client, or the opening hours of a depot."""
+    is_client = place >= problem.num_depots
+    hours = problem.windows[place - problem.num_depots] if is_client else problem.depot_windows[place : place + 1]
+    return list(hours.tolist())
+
+
+def _called(problem: VRP, place: int) -> str:
+    return f"client {place}" if place >= problem.num_depots else f"the reload at depot {place}"
+
+
+def _next_opening(problem: VRP, place: int, arrival: float) -> float:
     """Earliest start of service for an arrival; infinite when all windows have closed."""
-    for opening, closing in problem.windows[client - problem.num_depots].tolist():
+    for opening, closing in _hours(problem, place):
         if arrival <= closing + _SLACK:
             return max(arrival, opening)
     return math.inf
 
 
-def _last_opening(problem: VRP, client: int, latest: float) -> float:
+def _last_opening(problem: VRP, place: int, latest: float) -> float:
     """Latest start of service not after `latest`; `latest` itself when there is none."""
-    found = [
-        min(latest, closing)
-        for opening, closing in problem.windows[client - problem.num_depots].tolist()
-        if opening <= latest
-    ]
+    found = [min(latest, closing) for opening, closing in _hours(problem, place) if opening <= latest]
     return max(found, default=latest)
+
+
+def _trips(problem: VRP, clients: Sequence[int]) -> list[list[int]]:
+    """Split a route where it reloads."""
+    trips: list[list[int]] = [[]]
+    for place in clients:
+        if place < problem.num_depots:
+            trips.append([])
+        else:
+            trips[-1].append(place)
+    return trips
 
 
 def _loads(problem: VRP, clients: Sequence[int], kind: VehicleType) -> tuple[list[tuple[float, ...]], list[str]]:
     """Return the loads along the route, and whether one is over the capacity."""
     paired = {int(client) for pair in problem.pairs for client in pair}
-    on_board = np.zeros(len(kind.capacity))
-    for client in clients:
-        if client not in paired:
-            on_board = on_board + problem.delivery[client - problem.num_depots]
-    loads, faults = [tuple(on_board.tolist())], []
-    capacity = np.array(kind.capacity)
-    worst = on_board
-    for client in clients:
-        on_board = (
-            on_board - problem.delivery[client - problem.num_depots] + problem.pickup[client - problem.num_depots]
-        )
-        worst = np.maximum(worst, on_board)
+    first, loads = problem.num_depots, []
+    for trip in _trips(problem, clients):
+        on_board = np.zeros(len(kind.capacity))
+        for client in trip:
+            if client not in paired:
+                on_board = on_board + problem.delivery[client - first]
         loads.append(tuple(on_board.tolist()))
+        for client in trip:
+            on_board = on_board - problem.delivery[client - first] + problem.pickup[client - first]
+            loads.append(tuple(on_board.tolist()))
+    capacity = np.array(kind.capacity)
+    worst = np.array(loads).max(axis=0)
     over = np.flatnonzero(worst > capacity + _SLACK)
     if len(over):
-        faults.append(f"its load {worst[over[0]]:g} is over the capacity {capacity[over[0]]:g}")
-    return loads, faults
+        return loads, [f"its load {worst[over[0]]:g} is over the capacity {capacity[over[0]]:g}"]
+    return loads, []
 
 
 def _order_faults(problem: VRP, clients: Sequence[int], kind: VehicleType) -> list[str]:
-    """Skills, pairs and backhauls."""
+    """Skills, reloads, pairs and backhauls."""
     faults = []
-    lacking = next(
-        (client for client in clients if not problem.skills[client - problem.num_depots] <= kind.skills), None
-    )
+    trips = _trips(problem, clients)
+    served = [client for trip in trips for client in trip]
+    lacking = next((c for c in served if not problem.skills[c - problem.num_depots] <= kind.skills), None)
     if lacking is not None:
-        faults.append(f"client {lacking} needs the skills {sorted(problem.skills[lacking - 1])}")
-    position = {client: at for at, client in enumerate(clients)}
+        needed = sorted(problem.skills[lacking - problem.num_depots])
+        faults.append(f"client {lacking} needs the skills {needed}, its vehicle has {sorted(kind.skills)}")
+    strange = [place for place in clients if place < problem.num_depots and place not in kind.reload_depots]
+    if strange:
+        faults.append(f"it reloads at depot {strange[0]}, where its vehicle may not")
+    elif len(trips) > kind.trips:
+        faults.append(f"it reloads {len(trips) - 1} times, over the limit {kind.max_reloads}")
+    position = {client: (number, at) for number, trip in enumerate(trips) for at, client in enumerate(trip)}
     for pickup, delivery in problem.pairs.tolist():
         if (pickup in position) != (delivery in position):
             faults.append(f"pickup {pickup} and delivery {delivery} must be in the same route")
         elif pickup in position and position[pickup] > position[delivery]:
             faults.append(f"delivery {delivery} comes before its pickup {pickup}")
-    if problem.backhaul and clients:
-        takes = [bool((problem.pickup[client - problem.num_depots] > 0.0).any()) for client in clients]
+        elif pickup in position and position[pickup][0] != position[delivery][0]:
+            faults.append(f"the vehicle reloads between pickup {pickup} and delivery {delivery}")
+    for trip in trips if problem.backhaul else []:
+        takes = [bool((problem.pickup[client - problem.num_depots] > 0.0).any()) for client in trip]
         if takes != sorted(takes):
             faults.append("a delivery comes after a pickup")
-        if all(takes):
+        if takes and all(takes):
             faults.append("it holds pickups only")
     return faults
 
@@ -250,7 +280,7 @@ def check_routes(
     ----------
     problem : VRP
     routes : sequence of sequences of int
-        Client numbers; empty routes are vehicles that stay at home.
+        Client numbers, and depot numbers where the vehicle reloads; empty routes are vehicles that stay at home.
     vehicle_types : sequence of int, optional
         Type of the vehicle of each route; default: route k is driven by vehicle k, in the order of the types.
 
@@ -272,10 +302,11 @@ def check_routes(
     if len(kinds) != len(routes) or not all(0 <= kind < len(problem.vehicle_types) for kind in kinds):
         raise InputError(f"`vehicle_types` must name a type for each of the {len(routes)} routes, found {kinds[:5]}")
     for number, route in enumerate(routes, start=1):
-        checks.client_numbers(f"route {number}", route, range(problem.num_depots, problem.travel.num_places))
+        places = [place for place in route if not 0 <= place < problem.num_depots]
+        checks.client_numbers(f"route {number}", places, range(problem.num_depots, problem.travel.num_places))
     plans, violations = [], []
     for number, (route, kind) in enumerate(zip(routes, kinds, strict=True), start=1):
-        if len(route):
+        if any(place >= problem.num_depots for place in route):
             plans.append(plan_route(problem, route, kind))
             violations += [f"route {number}: {fault}" for fault in plans[-1].faults]
     for kind, vehicles in enumerate(problem.vehicle_types):
@@ -290,7 +321,7 @@ def _served(problem: VRP, routes: Sequence[Sequence[int]]) -> tuple[tuple[int, .
     first = problem.num_depots
     visits = np.zeros(problem.num_clients, np.int64)
     for route in routes:
-        np.add.at(visits, np.array(route, np.int64) - first, 1)
+        np.add.at(visits, np.array([place for place in route if place >= first], np.int64) - first, 1)
     faults = [f"client {row + first} is visited {visits[row]} times" for row in np.flatnonzero(visits > 1)]
     faults += [f"client {row + first} is not served" for row in np.flatnonzero((visits == 0) & problem.required)]
     for group in problem.groups:

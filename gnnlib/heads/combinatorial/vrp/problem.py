@@ -110,24 +110,21 @@ class VRP:
             raise InputError(
                 f"`num_depots` must be from 1 to the {self.travel.num_places} places, found {self.num_depots}"
             )
-        n, put = self.num_clients, object.__setattr__
+        if self.num_clients < 1:
+            raise InputError(f"a problem needs at least one client, found {self.num_depots} depots and nothing else")
+        n, first, put = self.num_clients, self.num_depots, object.__setattr__
         dimensions = len(self.vehicle_types[0].capacity) if self.vehicle_types else 0
         for name in ("delivery", "pickup"):
-            put(self, name, checks.amounts(name, getattr(self, name), (n, dimensions)))
-        put(self, "service_time", checks.amounts("service_time", self.service_time, (n,)))
-        put(self, "prize", checks.amounts("prize", self.prize, (n,)))
-        put(self, "windows", checks.windows("windows", self.windows, n))
-        put(self, "depot_windows", checks.windows("depot_windows", self.depot_windows, self.num_depots)[:, 0])
-        numbers = range(self.num_depots, self.travel.num_places)
+            put(self, name, checks.amounts(name, getattr(self, name), (n, dimensions), first))
+        put(self, "service_time", checks.amounts("service_time", self.service_time, (n,), first))
+        put(self, "prize", checks.amounts("prize", self.prize, (n,), first))
+        put(self, "windows", checks.windows("windows", self.windows, n, "client", first))
+        put(self, "depot_windows", checks.windows("depot_windows", self.depot_windows, first, "depot", 0)[:, 0])
+        numbers = range(first, self.travel.num_places)
         put(self, "pairs", checks.pairs(self.pairs, numbers))
-        grouped = np.zeros(n, bool)
-        for group in self.groups:
-            checks.client_numbers("groups", group.clients, numbers)
-            grouped[np.array(group.clients, np.int64) - self.num_depots] = True
-        if self.required is None:
-            put(self, "required", (self.prize == 0.0) & ~grouped)
-        elif np.shape(self.required) != (n,):
-            raise InputError(f"`required` must have shape [{n}], found {list(np.shape(self.required))}")
+        checks.paired_loads(self.pairs, self.delivery, self.pickup, first)
+        grouped = checks.group_members(self.groups, numbers)
+        put(self, "required", checks.required_clients(self.required, grouped, self.prize, first))
         if not self.skills:
             put(self, "skills", (frozenset(),) * n)
         elif len(self.skills) != n:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gnnlib.errors import InputError
+from gnnlib.heads.combinatorial.vrp.checks import LARGEST
 
 if TYPE_CHECKING:
     from gnnlib.typing import FloatArray, IntArray
@@ -56,8 +57,12 @@ class Travel:
             if not np.isfinite(self.coords).all():
                 row = int(np.argwhere(~np.isfinite(self.coords))[0, 0])
                 raise InputError(f"`coords` must be finite, found {self.coords[row].tolist()} in row {row}")
+            if np.abs(self.coords).max(initial=0.0) > LARGEST:
+                raise InputError(f"`coords` must be at most {LARGEST:g}, found {np.abs(self.coords).max():g}")
         for name in ("distances", "durations"):
             self._check_matrices(name, getattr(self, name))
+        if self.coords is not None and len(self.coords) != self.num_places:
+            raise InputError(f"`coords` must be of {self.num_places} places, as the matrices, found {len(self.coords)}")
 
     def _check_matrices(self, name: str, matrices: FloatArray | None) -> None:
         if matrices is None:
@@ -70,6 +75,12 @@ class Travel:
         if bad.any():
             p, i, j = np.argwhere(bad)[0].tolist()
             raise InputError(f"`{name}` must be >= 0 and not NaN, found {matrices[p, i, j]} from {i} to {j}")
+        large = np.isfinite(matrices) & (matrices > LARGEST)
+        if large.any():
+            p, i, j = np.argwhere(large)[0].tolist()
+            raise InputError(
+                f"`{name}` must be at most {LARGEST:g}, or infinite for no way, found {matrices[p, i, j]:g} from {i} to {j}"
+            )
 
     @property
     def num_places(self) -> int:
