@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from gnnlib._version import __version__
-from gnnlib.cli import data, demo, protein, scene, tsp, versions, weights
+from gnnlib.cli import data, demo, protein, scene, tsp, versions, vrp, weights
 from gnnlib.errors import GnnlibError
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ app = typer.Typer(
 )
 solve = typer.Typer(help="Solve a problem that a file describes.", no_args_is_help=True, rich_markup_mode=None)
 solve.command("tsp", short_help="Find a short tour and prove how short one can be.")(tsp.solve_file)
+solve.command("vrp", short_help="Find cheap routes for a fleet.")(vrp.solve_file)
 app.add_typer(solve, name="solve")
 app.add_typer(protein.app, name="protein")
 app.add_typer(scene.app, name="scene")

@@ -22,6 +22,7 @@ class Head(StrEnum):
     """The heads that have something to show."""
 
     tsp = "tsp"
+    vrp = "vrp"
     protein = "protein"
     scene = "scene"
 
@@ -33,10 +34,10 @@ def demo(
     head: Head | None = typer.Argument(None, help="Show this head only; default: all of them."),
     *,
     out: Path = typer.Option(Path("demo"), metavar="FOLDER", help="Where the pictures and tours go."),
-    time: float = typer.Option(5.0, min=0.0, metavar="SECONDS", help="Wall-clock limit for each tour."),
+    time: float = typer.Option(5.0, min=0.0, metavar="SECONDS", help="Wall-clock limit for each tour and fleet."),
     seed: int = typer.Option(0, min=0, help="Seed of the search for tours."),
 ) -> None:
-    """Show each head at work: tours with proved bounds, a protein from file to fold, traffic with its futures.
+    """Show each head at work: tours with proved bounds, routes of a fleet, a protein's fold, traffic with its futures.
 
     The tours are through the capital cities of the world (great-circle distances), a thousand uniform and a thousand
     clustered cities. Compiling the kernels takes a while the first time.
@@ -51,6 +52,10 @@ def demo(
     out.mkdir(parents=True, exist_ok=True)
     if head in {None, Head.tsp}:
         _show_tours(out, time, seed)
+    if head in {None, Head.vrp}:
+        from gnnlib.cli import vrp
+
+        vrp.demo(out, time, seed)
     if head in {None, Head.protein}:
         from gnnlib.cli import protein
 

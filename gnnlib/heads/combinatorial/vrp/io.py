@@ -41,7 +41,8 @@ class Routes:
     Attributes
     ----------
     routes : tuple of tuples of int
-        Client numbers, the depots not listed. Empty routes stay, for route k belongs to vehicle k.
+        Client numbers, the depots not listed but where the vehicle reloads. Empty routes stay, for route k belongs to
+        vehicle k.
     cost : float or None
         As the file says.
     """
@@ -95,6 +96,8 @@ def read_vrp(path: PathLike, *, convention: str | None = None) -> VRP:
 def read_routes(path: PathLike) -> Routes:
     """Read a solution file: lines ``Route #1: 4 2 9``, then ``Cost 123``.
 
+    A reload stands as ``|`` at depot 0, as ``|2`` at depot 2.
+
     Raises
     ------
     FileFormatError
@@ -118,14 +121,24 @@ def read_routes(path: PathLike) -> Routes:
 
 
 def _clients(path: PathLike, line: int, text: str) -> tuple[int, ...]:
+    places = []
     for word in text.split():
-        if not word.isdecimal() or int(word) < 1:
+        is_reload = re.fullmatch(r"\|\d*", word) is not None
+        if not is_reload and (not word.isdecimal() or int(word) < 1):
             raise FileFormatError.at(path, line, f"a route must hold client numbers >= 1, found {word!r}")
-    return tuple(int(word) for word in text.split())
+        places.append(int(word[1:] or 0) if is_reload else int(word))
+    return tuple(places)
 
 
-def format_routes(routes: Sequence[Sequence[int]], cost: float | None = None) -> str:
+def format_routes(routes: Sequence[Sequence[int]], cost: float | None = None, *, num_depots: int = 1) -> str:
     """Return routes as the text of a solution file.
+
+    Parameters
+    ----------
+    routes : sequence of sequences of int
+    cost : float, optional
+    num_depots : int
+        Numbers below are depots where the vehicle reloads.
 
     Examples
     --------
@@ -135,12 +148,20 @@ def format_routes(routes: Sequence[Sequence[int]], cost: float | None = None) ->
     Cost 77
     """
     lines = [
-        f"Route #{number}: {' '.join(str(int(client)) for client in route)}".rstrip()
+        f"Route #{number}: {' '.join(_word(int(place), num_depots) for place in route)}".rstrip()
         for number, route in enumerate(routes, start=1)
     ]
     return "\n".join([*lines, *([] if cost is None else [f"Cost {cost:.15g}"]), ""])
 
 
-def write_routes(routes: Sequence[Sequence[int]], path: PathLike, cost: float | None = None) -> None:
+def _word(place: int, num_depots: int) -> str:
+    if place >= num_depots:
+        return str(place)
+    return f"|{place}" if place else "|"
+
+
+def write_routes(
+    routes: Sequence[Sequence[int]], path: PathLike, cost: float | None = None, *, num_depots: int = 1
+) -> None:
     """Write a solution file (see `format_routes`)."""
-    Path(path).write_text(format_routes(routes, cost), encoding="utf-8")
+    Path(path).write_text(format_routes(routes, cost, num_depots=num_depots), encoding="utf-8")
