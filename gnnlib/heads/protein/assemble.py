@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from gnnlib.typing import BoolArray, FloatArray, IntArray, PathLike
 
 __all__ = ["assemble"]
+
+T = TypeVar("T")
 
 _N, _CA, _C, _O = (ATOMS.index(name) for name in ("N", "CA", "C", "O"))
 _NUM_CODES = 7
@@ -88,14 +91,14 @@ def assemble(table: AtomTable, path: PathLike, file_format: str, model: int) -> 
     coords[filled] = table.xyz[slots[kept][filled]]
     _fill_terminal_oxygens(coords)
     chosen = kept.tolist()
-    residue_names = [names[i] for i in chosen]
+    residue_names = _picked(names, chosen)
     structure = Structure(
         name=PurePath(path).name.split(".")[0],
         sequence="".join(_letters(table, chosen, residue_names, notes)),
         coords_angstrom=np.ascontiguousarray(coords[:, : len(ATOMS)]),
-        chain_ids=np.array([table.chains[i] for i in chosen]),
-        residue_numbers=np.array([table.numbers[i] for i in chosen], dtype=np.int64),
-        insertion_codes=np.array([table.insertion_codes[i] for i in chosen], dtype="<U1"),
+        chain_ids=np.array(_picked(table.chains, chosen)),
+        residue_numbers=np.array(_picked(table.numbers, chosen), dtype=np.int64),
+        insertion_codes=np.array(_picked(table.insertion_codes, chosen), dtype="<U1"),
         residue_names=np.array(residue_names),
         b_factors=table.b_factor[slots[kept, _CA]],
         sulfurs=_sulfurs(coords[:, SULFUR], residue_names),
@@ -115,6 +118,13 @@ def assemble(table: AtomTable, path: PathLike, file_format: str, model: int) -> 
     )
     object.__setattr__(structure, "report", report)  # the gaps are known only now
     return structure
+
+
+def _picked(values: list[T], chosen: list[int]) -> list[T]:
+    """Return some of the values; the whole list where all are chosen."""
+    if len(chosen) == len(values):
+        return values
+    return [values[i] for i in chosen] if len(chosen) < 2 else list(itemgetter(*chosen)(values))
 
 
 def _one_atom_each(table: AtomTable, notes: _Notes) -> tuple[IntArray, list[str]]:
@@ -245,7 +255,8 @@ def _is_bonded(table: AtomTable, slots: IntArray, residue: int) -> bool:
 def _without_copies(table: AtomTable, slots: IntArray, kept: IntArray, notes: _Notes) -> IntArray:
     """Drop residues that repeat an earlier one of the same identity in the same place, or as a later altloc."""
     chosen = kept.tolist()
-    identities = [(table.chains[i], table.numbers[i], table.insertion_codes[i]) for i in chosen]
+    parts = (_picked(part, chosen) for part in (table.chains, table.numbers, table.insertion_codes))
+    identities = list(zip(*parts, strict=True))
     if len(set(identities)) == len(identities):
         return kept
     first_of: dict[tuple[str, int, str], int] = {}

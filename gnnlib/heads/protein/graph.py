@@ -14,7 +14,14 @@ from scipy.spatial import cKDTree
 
 from gnnlib.errors import InputError
 from gnnlib.graphs.schema import GraphSpec, GraphTensors
-from gnnlib.heads.protein.graph_edges import EDGE_KINDS, add_disulfides, disulfide_bonds, kind_mask, neighbour_edges
+from gnnlib.heads.protein.graph_edges import (
+    EDGE_KINDS,
+    add_disulfides,
+    disulfide_bonds,
+    edge_lengths,
+    kind_mask,
+    neighbour_edges,
+)
 from gnnlib.heads.protein.graph_features import EDGE_FEATURES, NODE_FEATURES, trace_features
 from gnnlib.heads.protein.problem import Structure, as_structure
 from gnnlib.heads.protein.residues import ATOMS, sequence_indices
@@ -127,9 +134,7 @@ def _as_data(
 
     from gnnlib.heads.protein.graph_data import ProteinGraph
 
-    ca = coords[:, _CA]
-    step = ca[edge_index[0]] - ca[edge_index[1]]
-    length = np.sqrt(np.einsum("ij,ij->i", step, step))
+    ca = np.ascontiguousarray(coords[:, _CA])
     chains = {name: number for number, name in enumerate(structure.chains)}
     chain = (
         np.zeros(len(ca), np.int64)
@@ -153,7 +158,7 @@ def _as_data(
         b_factor=torch.from_numpy(structure.b_factors.astype(np.float32)),
         edge_index=torch.from_numpy(np.ascontiguousarray(edge_index)),
         edge_type=torch.from_numpy(kinds),
-        edge_length=torch.from_numpy(length.astype(np.float32)),
+        edge_length=torch.from_numpy(edge_lengths(ca, edge_index)),
         chain_names=structure.chains,
         name=structure.name,
         **described,

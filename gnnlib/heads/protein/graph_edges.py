@@ -17,6 +17,7 @@ __all__ = [
     "EDGE_KINDS",
     "add_disulfides",
     "disulfide_bonds",
+    "edge_lengths",
     "kind_mask",
     "neighbour_edges",
     "tree_edges",
@@ -131,9 +132,28 @@ def add_disulfides(edge_index: IntArray, kinds: IntArray, bonds: IntArray, count
     there = (place < len(keys)) & (keys[np.minimum(place, len(keys) - 1)] == wanted)
     kinds = kinds.copy()
     kinds[place[there]] |= _DISULFIDE
+    if there.all():
+        return edge_index, kinds
     keys = np.insert(keys, place[~there], wanted[~there])
     kinds = np.insert(kinds, place[~there], _DISULFIDE)
     return np.stack([keys % count, keys // count]), kinds
+
+
+@nb.njit(cache=True)
+def edge_lengths(ca: FloatArray, edge_index: IntArray) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Return the CA distances [E] of edges [2, E] in angstrom; the first call compiles.
+
+    Examples
+    --------
+    >>> edge_lengths(np.array([[0.0, 0.0, 0.0], [3.0, 4.0, 0.0]]), np.array([[0], [1]])).tolist()
+    [5.0]
+    """
+    out = np.empty(edge_index.shape[1], np.float32)
+    for e in range(len(out)):
+        j, i = edge_index[0, e], edge_index[1, e]
+        square = (ca[j, 0] - ca[i, 0]) ** 2 + (ca[j, 1] - ca[i, 1]) ** 2 + (ca[j, 2] - ca[i, 2]) ** 2
+        out[e] = np.sqrt(square)
+    return out
 
 
 def _both_ways(pairs: IntArray) -> IntArray:
@@ -150,9 +170,11 @@ def _all_pairs(
     room = count * _FIRST_ROOM + 64
     sender, receiver, kinds = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int64)
     other, square, nearest = np.empty(count, np.int64), np.empty(count), np.empty(knn + 1)
+    axes = np.ascontiguousarray(ca.T)
+    found = (other, square, np.empty(count))
     used = 0
     for i in range(count):
-        held = _candidates(ca, i, max(radius2, possible2), knn, other, square)
+        held = _candidates(axes, i, max(radius2, possible2), knn, found)
         limit, left = _nearest(square, held, nearest, knn)
         if used + held > room:
             room = 2 * room + count
@@ -175,12 +197,16 @@ def _all_pairs(
 
 
 @nb.njit(cache=True)
-def _candidates(ca: Any, i: int, reach2: float, knn: int, other: Any, square: Any) -> int:
+def _candidates(axes: Any, i: int, reach2: float, knn: int, found: tuple[Any, Any, Any]) -> int:
     """Write the residues that may share an edge with i, and how far they are: those near, or all when few are near."""
-    x, y, z = ca[i, 0], ca[i, 1], ca[i, 2]
+    other, square, everyone = found
+    count = axes.shape[1]
+    x, y, z = axes[0, i], axes[1, i], axes[2, i]
+    for j in range(count):  # apart from the choice below: so it runs several at once
+        everyone[j] = (axes[0, j] - x) ** 2 + (axes[1, j] - y) ** 2 + (axes[2, j] - z) ** 2
     held, near = 0, 0
-    for j in range(len(ca)):
-        d = (ca[j, 0] - x) ** 2 + (ca[j, 1] - y) ** 2 + (ca[j, 2] - z) ** 2
+    for j in range(count):
+        d = everyone[j]
         if (d <= reach2 or (i - 2 <= j <= i + 2)) and j != i:
             other[held], square[held] = j, d
             held += 1
@@ -188,10 +214,9 @@ def _candidates(ca: Any, i: int, reach2: float, knn: int, other: Any, square: An
     if near >= knn:
         return held
     held = 0
-    for j in range(len(ca)):
+    for j in range(count):
         if j != i:
-            other[held] = j
-            square[held] = (ca[j, 0] - x) ** 2 + (ca[j, 1] - y) ** 2 + (ca[j, 2] - z) ** 2
+            other[held], square[held] = j, everyone[j]
             held += 1
     return held
 

@@ -17,11 +17,13 @@ from gnnlib.heads.protein.atoms import ATOM_CODES, AtomTable, Bytes2D, decimals
 if TYPE_CHECKING:
     from gnnlib.typing import BoolArray, FloatArray, IntArray, PathLike
 
-__all__ = ["parse_pdb", "split_models"]
+__all__ = ["parse_pdb"]
 
 _WIDTH = 80  # bytes taken of every row
 _COORDINATES_END = 54
-_ATOM, _HETATM = (int(np.frombuffer(word, dtype="<u4")[0]) for word in (b"ATOM", b"HETA"))
+_ATOM, _HETATM, _MODEL, _ENDMDL = (
+    int(np.frombuffer(word, dtype="<u4")[0]) for word in (b"ATOM", b"HETA", b"MODE", b"ENDM")
+)
 
 
 def _name_codes() -> tuple[IntArray, IntArray]:
@@ -33,38 +35,6 @@ def _name_codes() -> tuple[IntArray, IntArray]:
 
 
 _NAME_KEYS, _NAME_CODES = _name_codes()
-
-
-def split_models(data: bytes) -> list[tuple[int, int]]:
-    r"""Return the byte ranges of the models of a PDB file.
-
-    Atoms that follow the last ENDMDL form a model of their own.
-
-    Examples
-    --------
-    >>> split_models(b"MODEL 1\nATOM\nENDMDL\nMODEL 2\nATOM\nENDMDL\n")
-    [(0, 12), (19, 32)]
-    """
-    ends = _line_starts(data, b"ENDMDL")
-    if not ends and data.find(b"MODEL ", 0, data.find(b"\nATOM  ")) >= 0:  # models that are not closed
-        ends = _line_starts(data, b"MODEL ")[1:]
-    ranges, first = [], 0
-    for end in ends:
-        ranges.append((first, end - 1))
-        first = end + (6 if data.startswith(b"ENDMDL", end) else 0)
-    if not ranges or data.find(b"\nATOM  ", first) >= 0 or data.find(b"\nHETATM", first) >= 0:
-        ranges.append((first, len(data)))
-    return ranges
-
-
-def _line_starts(data: bytes, word: bytes) -> list[int]:
-    """Places of the lines that begin with `word`."""
-    places = [0] if data.startswith(word) else []
-    place = data.find(b"\n" + word)
-    while place >= 0:
-        places.append(place + 1)
-        place = data.find(b"\n" + word, place + 1)
-    return places
 
 
 def parse_pdb(data: bytes, path: PathLike, model: int) -> AtomTable:
@@ -87,12 +57,7 @@ def parse_pdb(data: bytes, path: PathLike, model: int) -> AtomTable:
     InputError
         If the file has fewer models.
     """
-    ranges = split_models(data)
-    if not 1 <= model <= len(ranges):
-        raise InputError(f"{path}: `model` must be 1 .. {len(ranges)}, the models in the file; found {model}")
-    first, last = ranges[model - 1]
-    offset = data.count(b"\n", 0, first)
-    buffer = np.frombuffer(b"".join((data[first:last], b"\n", b" " * _WIDTH)), dtype=np.uint8)
+    buffer = np.frombuffer(b"".join((data, b"\n", b" " * _WIDTH)), dtype=np.uint8)
     breaks = np.flatnonzero(buffer == ord("\n"))
     starts = np.concatenate(([0], breaks[:-1] + 1))
     heads = _words(buffer, starts)
@@ -100,17 +65,45 @@ def parse_pdb(data: bytes, path: PathLike, model: int) -> AtomTable:
     lines = np.flatnonzero(is_hetero | (heads == _ATOM))
     if len(lines) == 0:
         raise FileFormatError.at(path, None, "the file has no ATOM or HETATM line: there are no coordinates in it")
+    ends = _model_ends(data, starts, heads, lines)
+    if not 1 <= model <= len(ends):
+        raise InputError(f"{path}: `model` must be 1 .. {len(ends)}, the models in the file; found {model}")
+    if len(ends) > 1:
+        first, last = np.searchsorted(lines, [ends[model - 2] if model > 1 else 0, ends[model - 1]])
+        lines = lines[first:last]
+        if len(lines) == 0:
+            raise FileFormatError.at(path, None, f"model {model} has no ATOM or HETATM line: it holds no coordinates")
     starts = starts[lines]
     lengths = breaks[lines] - starts
     cut = np.flatnonzero(lengths < _COORDINATES_END)
     if len(cut):
         raise FileFormatError.at(
             path,
-            int(lines[cut[0]]) + offset + 1,
+            int(lines[cut[0]]) + 1,
             f"the line is cut off: coordinates stand in columns 31-54, it has {int(lengths[cut[0]])}",
         )
     rows = _rows(buffer, starts, lengths)
-    return _table(rows, is_hetero[lines], lines + offset + 1, lengths, path, len(ranges))
+    return _table(rows, is_hetero[lines], lines + 1, lengths, path, len(ends))
+
+
+def _model_ends(
+    data: bytes, starts: IntArray, heads: np.ndarray[Any, np.dtype[np.uint32]], atoms: IntArray
+) -> list[int]:
+    """Return the line after each model's last; atoms that follow the last ENDMDL form a model of their own."""
+    ends = _lines_of(b"ENDMDL", _ENDMDL, data, starts, heads)
+    if not ends:  # models that are not closed end where the next begins
+        models = _lines_of(b"MODEL ", _MODEL, data, starts, heads)
+        ends = models[1:] if models and models[0] < atoms[0] else []
+    if not ends or atoms[-1] > ends[-1]:
+        ends.append(len(starts))
+    return ends
+
+
+def _lines_of(
+    word: bytes, head: int, data: bytes, starts: IntArray, heads: np.ndarray[Any, np.dtype[np.uint32]]
+) -> list[int]:
+    """Lines that begin with a word of six bytes, whose first four are `head`."""
+    return [line for line in np.flatnonzero(heads == head).tolist() if data.startswith(word, starts[line])]
 
 
 def _words(buffer: np.ndarray[Any, np.dtype[np.uint8]], places: IntArray) -> np.ndarray[Any, np.dtype[np.uint32]]:
@@ -220,7 +213,7 @@ def _residue_number(field: bytes, line: int, path: PathLike) -> int:
 def _coordinates(atoms: Bytes2D, lines: IntArray, path: PathLike) -> FloatArray:
     """Columns 31-54 of every atom as three numbers [A, 3]."""
     digits = atoms[:, 30:54].reshape(-1, 8)
-    values, is_usual = _fixed_three_decimals(digits)
+    values, is_usual = _fixed_point(digits, 3)
     if not is_usual.all():
         unusual = np.flatnonzero(~is_usual)
         values[unusual], is_number = decimals(digits[unusual])
@@ -237,23 +230,24 @@ def _coordinates(atoms: Bytes2D, lines: IntArray, path: PathLike) -> FloatArray:
     return values.reshape(-1, 3)
 
 
-def _fixed_three_decimals(digits: Bytes2D) -> tuple[FloatArray, BoolArray]:
-    """Read ``%8.3f`` numbers; also return where the text has that form."""
+def _fixed_point(digits: Bytes2D, places: int) -> tuple[FloatArray, BoolArray]:
+    """Read numbers that fill their columns as ``%8.3f`` does, with so many decimals; also return which have that form."""
     columns = np.ascontiguousarray(digits.T)
+    dot = len(columns) - places - 1
     values = columns - np.uint8(48)  # below "0" wraps around to more than 9
     is_digit = values < 10
-    is_minus = columns[:3] == ord("-")
-    is_usual = is_digit[3] & (columns[4] == ord(".")) & is_digit[5] & is_digit[6] & is_digit[7]
-    for place in range(3):  # before the dot: blanks, at most one sign, digits
+    is_minus = columns[: dot - 1] == ord("-")
+    is_usual = (columns[dot] == ord(".")) & is_digit[dot - 1] & is_digit[dot + 1 :].all(axis=0)
+    for place in range(dot - 1):  # before the dot: blanks, at most one sign, digits
         starts = is_digit[place] | is_minus[place]
         is_usual &= np.where(starts, is_digit[place + 1], columns[place] == ord(" "))
-    values[~is_digit] = 0
-    thousandths = values[0].astype(np.int32)
-    for place in (1, 2, 3, 5, 6, 7):
-        thousandths *= 10
-        thousandths += values[place]
-    np.negative(thousandths, out=thousandths, where=is_minus.any(axis=0))
-    return thousandths / 1e3, is_usual  # a quotient of whole numbers: the float nearest to the decimal
+    values *= is_digit
+    whole = values[0].astype(np.int32)
+    for place in (*range(1, dot), *range(dot + 1, len(columns))):
+        whole *= 10
+        whole += values[place]
+    np.negative(whole, out=whole, where=is_minus.any(axis=0))
+    return whole / 10.0**places, is_usual  # a quotient of whole numbers: the float nearest to the decimal
 
 
 def _b_factors(atoms: Bytes2D, codes: IntArray) -> FloatArray:
@@ -266,6 +260,10 @@ def _b_factors(atoms: Bytes2D, codes: IntArray) -> FloatArray:
 
 def _optional_column(atoms: Bytes2D, first: int, last: int, default: float) -> FloatArray:
     """Read a column that may be blank or hold other text: `default` there."""
-    values, is_number = decimals(atoms[:, first - 1 : last])
-    values[~is_number] = default
+    digits = atoms[:, first - 1 : last]
+    values, is_usual = _fixed_point(digits, 2)
+    if not is_usual.all():
+        unusual = np.flatnonzero(~is_usual)
+        values[unusual], is_number = decimals(digits[unusual])
+        values[unusual[~is_number]] = default
     return values
