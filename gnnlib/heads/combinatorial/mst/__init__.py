@@ -1,0 +1,1 @@
+"""Minimum spanning trees: exact, learned, and as a game."""

@@ -1,0 +1,1 @@
+"""Shortest paths: exact, learned distances, and A* that a network guides."""
