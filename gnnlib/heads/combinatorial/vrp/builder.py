@@ -257,9 +257,10 @@ def _spans(windows: tuple[float, float] | Sequence[tuple[float, float]], client:
     array = checks.as_floats("windows", windows)
     if array.size == 0:
         return [_ALWAYS]
-    table = checks.windows(
-        "windows", array.reshape(-1, 2)[None] if array.ndim == 1 else array[None], 1, "client", client
-    )
+    rows = array[None] if array.ndim == 1 else array
+    if rows.ndim != 2 or rows.shape[1] != 2:
+        raise InputError(f"`windows` of client {client} must be pairs (opening, closing), found {windows!r}")
+    table = checks.windows("windows", rows[None], 1, "client", client)
     return [(opening, closing) for opening, closing in table[0].tolist()]
 
 
