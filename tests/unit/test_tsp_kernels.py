@@ -9,7 +9,14 @@ from gnnlib.heads.combinatorial.kernels import exchange, iterate, starts
 from gnnlib.heads.combinatorial.kernels.exchange import Candidates, drain_queue
 from gnnlib.heads.combinatorial.kernels.iterate import BestTour, KickSettings, iterate_kicks, tour_length
 from gnnlib.heads.combinatorial.kernels.starts import greedy_edge_tour, hilbert_order
-from gnnlib.heads.combinatorial.kernels.state import commit, log_window, make_state, push_all, rollback
+from gnnlib.heads.combinatorial.kernels.state import (
+    commit,
+    log_window,
+    make_state,
+    push_all,
+    random_below,
+    rollback,
+)
 from gnnlib.heads.combinatorial.tsp.instance import SearchInstance
 from gnnlib.heads.combinatorial.tsp.problem import TSP
 
@@ -173,7 +180,7 @@ def test_random_numbers_equal_the_plain_xorshift_generator():
         x = (x ^ (x << 25)) & mask
         x ^= x >> 27
         expected = ((((x * 0x2545F4914F6CDD1D) & mask) >> 33) * bound) >> 31
-        assert iterate._random_below(state, bound) == expected < bound
+        assert random_below(state, bound) == expected < bound
 
 
 def test_greedy_edge_tour_equals_the_plain_rule_when_all_edges_are_candidates():

@@ -17,7 +17,15 @@ import numpy.typing as npt
 
 from gnnlib.heads.combinatorial.kernels.distance import DistanceData, distance
 from gnnlib.heads.combinatorial.kernels.exchange import Candidates, drain, make_work
-from gnnlib.heads.combinatorial.kernels.state import Int32Array, LocalSearchState, commit, log_window, push, rollback
+from gnnlib.heads.combinatorial.kernels.state import (
+    Int32Array,
+    LocalSearchState,
+    commit,
+    log_window,
+    push,
+    random_below,
+    rollback,
+)
 
 if TYPE_CHECKING:
     from gnnlib.typing import FloatArray, IntArray
@@ -66,18 +74,6 @@ class KickSettings(NamedTuple):
     walk_steps: int
     long_share: float
     temperature: float
-
-
-@nb.njit(cache=True, inline="always")
-def _random_below(rng: npt.NDArray[np.uint64], bound: int) -> int:
-    """Draw from 0..bound-1 (xorshift64*, G. Marsaglia 2003 and S. Vigna 2016)."""
-    x = rng[0]
-    x ^= x >> np.uint64(12)
-    x ^= x << np.uint64(25)
-    x ^= x >> np.uint64(27)
-    rng[0] = x
-    high = (x * np.uint64(0x2545F4914F6CDD1D)) >> np.uint64(33)
-    return np.int64((high * np.uint64(bound)) >> np.uint64(31))  # type: ignore[return-value]  # signed, for indexing
 
 
 @nb.njit(cache=True)
@@ -132,23 +128,23 @@ def _kick(data: DistanceData, state: LocalSearchState, max_segment: int) -> floa
     """Double bridge with three short segments that follow each other at a random place of the tour."""
     n = len(state.tour)
     longest = min(max_segment, (n - 2) // 3)
-    p = _random_below(state.rng, n)
-    lb = 1 + _random_below(state.rng, longest)
-    lc = 1 + _random_below(state.rng, longest)
-    ld = 1 + _random_below(state.rng, longest)
+    p = random_below(state.rng, n)
+    lb = 1 + random_below(state.rng, longest)
+    lc = 1 + random_below(state.rng, longest)
+    ld = 1 + random_below(state.rng, longest)
     return _double_bridge(data, state, p, lb, lc, ld)
 
 
 @nb.njit(cache=True)
 def _find_walk_cuts(cities: Int32Array, state: LocalSearchState, steps: int, cuts: npt.NDArray[np.int64]) -> bool:
     """Fill `cuts` with four sorted positions near each other in space, found by random walks from a random city."""
-    home = _random_below(state.rng, len(state.tour))
+    home = random_below(state.rng, len(state.tour))
     found = 0
     for _ in range(12):
         city = home
         if found > 0:
-            for _ in range(1 + _random_below(state.rng, steps)):
-                city = cities[city, _random_below(state.rng, cities.shape[1])]
+            for _ in range(1 + random_below(state.rng, steps)):
+                city = cities[city, random_below(state.rng, cities.shape[1])]
         found = _insert_cut(cuts, found, np.int64(state.pos[city]))
         if found == 4:
             return True
@@ -164,7 +160,7 @@ def _find_long_cuts(data: DistanceData, state: LocalSearchState, cuts: npt.NDArr
     for _ in range(8):
         at, longest = 0, -np.inf
         for _ in range(min(n, _DRAWN)):
-            p = _random_below(state.rng, n)
+            p = random_below(state.rng, n)
             length = distance(data, tour[p], tour[p + 1 if p + 1 < n else 0])
             if length > longest:
                 at, longest = p, length
@@ -226,7 +222,7 @@ def iterate_kicks(
     above = best.excess[0]
     commit(state)
     for _ in range(kicks):
-        draw = _random_below(state.rng, 1 << 20) / (1 << 20)
+        draw = random_below(state.rng, 1 << 20) / (1 << 20)
         if (draw < settings.walk_share and _find_walk_cuts(candidates.cities, state, settings.walk_steps, cuts)) or (
             draw > 1.0 - settings.long_share and _find_long_cuts(data, state, cuts)
         ):
@@ -236,7 +232,7 @@ def iterate_kicks(
         grown -= drain(data, candidates, state, work, breadth, tolerance, 64 * n)
         limit = 0.5 * tolerance
         if settings.temperature > 0.0:
-            limit -= settings.temperature * math.log((_random_below(state.rng, 1 << 30) + 1) / (1 << 30))
+            limit -= settings.temperature * math.log((random_below(state.rng, 1 << 30) + 1) / (1 << 30))
         if grown <= limit and state.queue_ends[1] == 0:
             above += grown
             if above < -tolerance:

@@ -12,7 +12,17 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Int32Array", "LocalSearchState", "commit", "log_window", "make_state", "push", "push_all", "rollback"]
+__all__ = [
+    "Int32Array",
+    "LocalSearchState",
+    "commit",
+    "log_window",
+    "make_state",
+    "push",
+    "push_all",
+    "random_below",
+    "rollback",
+]
 
 Int32Array = npt.NDArray[np.int32]
 
@@ -80,6 +90,18 @@ def make_state(order: npt.NDArray[np.integer], seed: int) -> LocalSearchState:
         backup=np.empty(n, np.int32),
         rng=np.array([(seed * 0x9E3779B97F4A7C15 + 0x632BE59BD9B4E019) % 2**64 or 1], np.uint64),
     )
+
+
+@nb.njit(cache=True, inline="always")
+def random_below(rng: npt.NDArray[np.uint64], bound: int) -> int:
+    """Draw from 0..bound-1 (xorshift64*, G. Marsaglia 2003 and S. Vigna 2016)."""
+    x = rng[0]
+    x ^= x >> np.uint64(12)
+    x ^= x << np.uint64(25)
+    x ^= x >> np.uint64(27)
+    rng[0] = x
+    high = (x * np.uint64(0x2545F4914F6CDD1D)) >> np.uint64(33)
+    return np.int64((high * np.uint64(bound)) >> np.uint64(31))  # type: ignore[return-value]  # signed, for indexing
 
 
 @nb.njit(cache=True, inline="always")

@@ -133,6 +133,7 @@ def _run(search: TourSearch, prior: str | None, *, progress: bool) -> None:
         if search.is_proved:
             return
         search.use_prior(prior)
+        search.evolve()
         search.kick(progress=progress)
     except KeyboardInterrupt:
         search.abandon()
@@ -204,6 +205,6 @@ def warm_up() -> None:
     points = np.random.default_rng(0).random((40, 2))
     for problem in (TSP.from_coords(points), TSP.from_matrix(TSP.from_coords(points).distance_matrix())):
         instance = SearchInstance.build(problem, 10)
-        search = TourSearch(instance, MaxIterations(2).start(), SearchParams(), seed=0)
+        search = TourSearch(instance, MaxIterations(4).start(), SearchParams(population=3), seed=0)
         _run(search, "alpha", progress=False)
     held_karp_dp(problem.distance_matrix()[:5, :5].copy())

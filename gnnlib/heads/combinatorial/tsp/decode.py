@@ -16,12 +16,13 @@ from gnnlib.heads.combinatorial.kernels.iterate import BestTour, KickSettings, i
 from gnnlib.heads.combinatorial.kernels.one_tree import one_tree_bound
 from gnnlib.heads.combinatorial.kernels.starts import greedy_edge_tour
 from gnnlib.heads.combinatorial.kernels.state import make_state, push_all, rollback
+from gnnlib.heads.combinatorial.tsp.population import evolve
 from gnnlib.heads.combinatorial.tsp.priors import candidates_from_scores, edge_scores, scoring_seconds
 from gnnlib.seeding import spawn_seeds
 
 if TYPE_CHECKING:
     from gnnlib.heads.combinatorial.kernels.one_tree import OneTreeBound
-    from gnnlib.heads.combinatorial.kernels.state import Int32Array
+    from gnnlib.heads.combinatorial.kernels.state import Int32Array, LocalSearchState
     from gnnlib.heads.combinatorial.tsp.instance import SearchInstance
     from gnnlib.stop import StopClock
     from gnnlib.typing import FloatArray
@@ -88,6 +89,10 @@ class SearchParams:
     temperature: float = 0.1
     bound_share: float = 0.1
     large: int = 12_000
+    population: int | None = None
+    start_noise: float = 0.5
+    children: int = 30
+    rounds: int = 1
 
     def __post_init__(self) -> None:
         if self.num_neighbours < 5 or self.num_candidates < 2:
@@ -103,6 +108,11 @@ class SearchParams:
             raise InputError(
                 "`max_segment` and `walk_steps` must be >= 1 and `temperature` >= 0, found "
                 f"{self.max_segment}, {self.walk_steps} and {self.temperature}"
+            )
+        if (self.population or 0) < 0 or not self.start_noise >= 0.0 or min(self.children, self.rounds) < 1:
+            raise InputError(
+                "`population` and `start_noise` must be >= 0 and `children` and `rounds` >= 1, found "
+                f"{self.population}, {self.start_noise}, {self.children} and {self.rounds}"
             )
         shares = (self.walk_share, self.long_share)
         if not (min(shares) >= 0.0 and sum(shares) <= 1.0 and 0.0 <= self.bound_share <= 0.9):
@@ -151,7 +161,8 @@ class TourSearch:
         edge = abs(self._length + instance.offset) / instance.size
         scale = float(np.abs(instance.lengths).max())
         integral = instance.problem.is_integral
-        self._tolerance = 1e-7 if integral else max(1e-9 * edge, 1e-14 * scale)
+        self.tolerance = 1e-7 if integral else max(1e-9 * edge, 1e-14 * scale)
+        self.spread, self.spread_lengths = spread, instance.lengths_of(spread)
         self._candidates = _candidates(instance, spread)
         self._report()
 
@@ -165,24 +176,43 @@ class TourSearch:
         """The best tour, in the numbering of the search."""
         return self._best.tour if self._apart else self._state.tour
 
+    @property
+    def raw_length(self) -> float:
+        """Length of the best tour in the distances of the search."""
+        return self._length
+
+    def adopt(self, tour: Int32Array) -> None:
+        """Go on from another tour, which must be better than the best."""
+        self._state.tour[:] = tour
+        self._state.pos[tour] = np.arange(len(tour), dtype=np.int32)
+        self._length = float(tour_length(self.instance.data, tour))
+        self._apart = False
+        self._report()
+
     def _report(self, iterations: int | None = None) -> bool:
-        if not self.trace or self.length < self.trace[-1][1] - self._tolerance:
+        if not self.trace or self.length < self.trace[-1][1] - self.tolerance:
             self.trace.append((self.clock.elapsed_s, self.length))
         return self.clock.update(iterations=iterations, best=self.length)
 
     def descend(self) -> None:
         """Search the neighbourhood of every city until no exchange improves, or the time is up."""
         push_all(self._state)
+        self.drain(self._state)
+
+    def drain(self, state: LocalSearchState) -> bool:
+        """Search the neighbourhoods of the queued cities; return False when the time was up before the end."""
         cities = 500
-        while self._state.queue_ends[1] > 0 and not self.clock.is_over():
+        while state.queue_ends[1] > 0 and not self.clock.is_over():
             before = self.clock.elapsed_s
-            self._length -= drain_queue(
-                self.instance.data, self._candidates, self._state, self._breadth, self._tolerance, cities
-            )
-            self._report()
+            gained = drain_queue(self.instance.data, self._candidates, state, self._breadth, self.tolerance, cities)
+            if state is self._state:
+                self._length -= gained
+                self._report()
             cities = _next_chunk(cities, self.clock.elapsed_s - before, self.clock.remaining_s)
-        self._state.queued[:] = 0
-        self._state.queue_ends[:] = 0
+        is_done = state.queue_ends[1] == 0
+        state.queued[:] = 0
+        state.queue_ends[:] = 0
+        return bool(is_done)
 
     def raise_bound(self) -> None:
         """Run the sub-gradient ascent for its share of the time (to its end without a time limit)."""
@@ -251,6 +281,14 @@ class TourSearch:
         edge = abs(self._length + self.instance.offset) / self.instance.size
         return _SURPRISE * edge * np.logaddexp(0.0, -np.take_along_axis(scores, columns, axis=1))
 
+    def evolve(self) -> None:
+        """Run population stages while there is time for them; see `gnnlib.heads.combinatorial.tsp.population`."""
+        size = self.params.population
+        if size == 0 or self.clock.is_over() or self.is_proved:
+            return
+        if size is not None or math.isfinite(self.clock.remaining_s):
+            evolve(self, spawn_seeds(self.seed, 2)[1], size)
+
     def kick(self, *, progress: bool = False) -> None:
         """Kick and mend until the clock says stop or the tour is proved optimal."""
         data, params = self.instance.data, self.params
@@ -272,7 +310,7 @@ class TourSearch:
             kicks = int(max(1, min(kicks, self.clock.remaining_iterations)))
             before = self.clock.elapsed_s
             self._length -= iterate_kicks(
-                data, self._candidates, self._state, self._best, settings, self._breadth, self._tolerance, kicks
+                data, self._candidates, self._state, self._best, settings, self._breadth, self.tolerance, kicks
             )
             done += kicks
             self._report(done)

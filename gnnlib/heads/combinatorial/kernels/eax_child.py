@@ -1,0 +1,235 @@
+"""Edge assembly crossover, second half, compiled: a child is a parent changed along one AB-cycle.
+
+Y. Nagata & S. Kobayashi (2013), section 3.1, steps 4 to 6, in the localised form of their section 4: the parent is cut
+into pieces at the edges that the cycle takes out, so that the work depends on the cycle and on the subtours that it
+leaves but not on the number of cities.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numba as nb
+import numpy as np
+
+from gnnlib.heads.combinatorial.kernels.distance import DistanceData, distance
+
+if TYPE_CHECKING:
+    from gnnlib.heads.combinatorial.kernels.eax_cycles import CrossWork
+    from gnnlib.heads.combinatorial.kernels.state import Int32Array
+
+__all__ = ["make_child", "relink", "undo_child"]
+
+
+@nb.njit(cache=True, inline="always")
+def relink(links: Int32Array, city: int, lost: int, won: int) -> None:
+    """Replace one neighbour of a city."""
+    if links[city, 0] == lost:
+        links[city, 0] = won
+    else:
+        links[city, 1] = won
+
+
+@nb.njit(cache=True, inline="always")
+def _change(links: Int32Array, log: Int32Array, entry: int, city: int, lost: int, won: int) -> int:
+    relink(links, city, lost, won)
+    log[entry, 0] = city
+    log[entry, 1] = lost
+    log[entry, 2] = won
+    return entry + 1
+
+
+@nb.njit(cache=True)
+def undo_child(links: Int32Array, log: Int32Array, entries: int) -> None:
+    """Take back the changes of a child, last first."""
+    for e in range(entries - 1, -1, -1):
+        relink(links, log[e, 0], log[e, 2], log[e, 1])
+
+
+@nb.njit(cache=True, inline="always")
+def _piece_at(cuts: Int32Array, count: int, position: int) -> int:
+    """Return the piece that holds a position; piece s begins behind cut s, the last one runs around the end."""
+    low, high = 0, count
+    while low < high:
+        middle = (low + high) >> 1
+        if cuts[middle] < position:
+            low = middle + 1
+        else:
+            high = middle
+    return low - 1 if low > 0 else count - 1
+
+
+@nb.njit(cache=True)
+def _cut(work: CrossWork, first: int, count: int) -> None:
+    """Write the sorted positions behind which the cycle cuts the parent."""
+    cycles, pos, cuts = work.cycles, work.pos, work.cuts
+    n = len(pos)
+    for j in range(count):
+        p, q = pos[cycles[first + 2 * j]], pos[cycles[first + 2 * j + 1]]
+        cut = p if q == p + 1 or (p == n - 1 and q == 0) else q
+        if count > 24:
+            cuts[j] = cut
+            continue
+        slot = j
+        while slot > 0 and cuts[slot - 1] > cut:
+            cuts[slot] = cuts[slot - 1]
+            slot -= 1
+        cuts[slot] = cut
+    if count > 24:
+        cuts[:count].sort()
+
+
+@nb.njit(cache=True, inline="always")
+def _end_of_piece(pos: Int32Array, cuts: Int32Array, count: int, city: int, other: int) -> int:
+    """Which end of which piece `city` is, when its edge to `other` is cut: 2 * piece, + 1 for the later end."""
+    p = pos[city]
+    q = pos[other]
+    if q == p + 1 or (q == 0 and p == len(pos) - 1):
+        return 2 * _piece_at(cuts, count, p) + 1
+    return 2 * _piece_at(cuts, count, p)
+
+
+@nb.njit(cache=True)
+def _label_subtours(work: CrossWork, first: int, count: int) -> int:
+    """Join the pieces by the edges of the second parent; return the number of subtours."""
+    cycles, pos, cuts = work.cycles, work.pos, work.cuts
+    links, label, sizes = work.links, work.label, work.sizes
+    n = len(pos)
+    for j in range(count):
+        after = first + 2 * (j + 1 if j + 1 < count else 0)
+        here = _end_of_piece(pos, cuts, count, cycles[first + 2 * j + 1], cycles[first + 2 * j])
+        there = _end_of_piece(pos, cuts, count, cycles[after], cycles[after + 1])
+        links[here] = there
+        links[there] = here
+        label[j] = -1
+    found = 0
+    for start in range(count):
+        if label[start] >= 0:
+            continue
+        total = 0
+        end = 2 * start
+        while label[end >> 1] < 0:
+            piece = end >> 1
+            label[piece] = found
+            total += cuts[piece + 1] - cuts[piece] if piece + 1 < count else cuts[0] - cuts[piece] + n
+            end = links[end ^ 1]
+        sizes[found] = total
+        found += 1
+    return found
+
+
+@nb.njit(cache=True)
+def _join_smallest(
+    data: DistanceData, near: Int32Array, parent: Int32Array, work: CrossWork, count: int, smallest: int, entry: int
+) -> tuple[float, int]:
+    """Join a subtour to another by the cheapest exchange of one edge each; return its cost and the label reached.
+
+    The label is -1 when no neighbour of the subtour's cities lies outside.
+    """
+    tour, pos, cuts, label = work.tour, work.pos, work.cuts, work.label
+    n = len(tour)
+    best = np.inf
+    u, u_next, v, v_next, reached = 0, 0, 0, 0, -1
+    for piece in range(count):
+        if label[piece] != smallest:
+            continue
+        length = cuts[piece + 1] - cuts[piece] if piece + 1 < count else cuts[0] - cuts[piece] + n
+        p = cuts[piece]
+        for _ in range(length):
+            p = p + 1 if p + 1 < n else 0
+            here = tour[p]
+            for c in range(near.shape[1]):
+                there = near[here, c]
+                other = label[_piece_at(cuts, count, pos[there])]
+                if other == smallest:
+                    continue
+                straight = distance(data, here, there)
+                for i in range(2):
+                    beside = parent[here, i]
+                    freed = distance(data, here, beside)
+                    crossed = distance(data, beside, there)
+                    for j in range(2):
+                        beyond = parent[there, j]
+                        removed = freed + distance(data, there, beyond)
+                        cost = straight + distance(data, beside, beyond) - removed
+                        if cost < best:
+                            best, reached = cost, other
+                            u, u_next, v, v_next = here, beside, there, beyond
+                        cost = crossed + distance(data, here, beyond) - removed
+                        if cost < best:
+                            best, reached = cost, other
+                            u, u_next, v, v_next = here, beside, beyond, there
+    if reached >= 0:
+        log = work.log
+        entry = _change(parent, log, entry, u, u_next, v)
+        entry = _change(parent, log, entry, u_next, u, v_next)
+        entry = _change(parent, log, entry, v, v_next, u)
+        entry = _change(parent, log, entry, v_next, v, u_next)
+    return best, reached
+
+
+@nb.njit(cache=True)
+def make_child(
+    data: DistanceData, near: Int32Array, parent: Int32Array, work: CrossWork, cycle: int, needed: float
+) -> tuple[float, int]:
+    """Change a parent along one AB-cycle and join the subtours that arise.
+
+    Parameters
+    ----------
+    near : int32 [N, K]
+        Neighbours over which subtours are joined.
+    parent : int32 [N, 2]
+        Links of the parent; those of the child afterwards.
+    work : CrossWork
+        With the parent's tour and the cycles; `log` gets the changes.
+    cycle : int
+        Which cycle.
+    needed : float
+        Give up as soon as the gain falls below this.
+
+    Returns
+    -------
+    gain : float
+        By how much the child is shorter; minus infinity when it was given up or could not be joined.
+    entries : int
+        Number of changes in the log, also of a child that was given up.
+    """
+    cycles = work.cycles
+    first, last = work.starts[cycle], work.starts[cycle + 1]
+    count = (last - first) // 2
+    gain = 0.0
+    for j in range(first, last, 2):
+        after = cycles[j + 2] if j + 2 < last else cycles[first]
+        gain += distance(data, cycles[j], cycles[j + 1]) - distance(data, cycles[j + 1], after)
+    if gain < needed:
+        return -np.inf, 0
+    _cut(work, first, count)
+    left = _label_subtours(work, first, count)
+    entry = 0
+    for j in range(first, last, 2):
+        here = cycles[j + 1]
+        after = j + 2 if j + 2 < last else first
+        there = cycles[after]
+        entry = _change(parent, work.log, entry, here, cycles[j], there)
+        entry = _change(parent, work.log, entry, there, cycles[after + 1], here)
+    label, sizes = work.label, work.sizes
+    subtours = left
+    while left > 1:
+        smallest = -1
+        for s in range(subtours):
+            if sizes[s] > 0 and (smallest < 0 or sizes[s] < sizes[smallest]):
+                smallest = s
+        cost, reached = _join_smallest(data, near, parent, work, count, smallest, entry)
+        if reached < 0:
+            return -np.inf, entry
+        entry += 4
+        gain -= cost
+        if gain < needed:
+            return -np.inf, entry
+        for piece in range(count):
+            if label[piece] == smallest:
+                label[piece] = reached
+        sizes[reached] += sizes[smallest]
+        sizes[smallest] = 0
+        left -= 1
+    return gain, entry
