@@ -8,6 +8,7 @@ line of the file) and what to do about it.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Self
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "InfeasibleError",
     "InputError",
     "MissingExtraError",
+    "MissingFileError",
     "WeightsError",
 ]
 
@@ -52,6 +54,33 @@ class FileFormatError(InputError):
         """
         place = os.fspath(path) if line is None else f"{os.fspath(path)}:{line}"
         return cls(f"{place}: {message}")
+
+
+class MissingFileError(InputError, FileNotFoundError):
+    """A file to be read is not there; the message names the folder that was looked in, and files of a like name."""
+
+    @classmethod
+    def at(cls, path: str | os.PathLike[str]) -> Self:
+        """Build the error for one path.
+
+        Parameters
+        ----------
+        path : path-like
+            The file as the caller named it.
+
+        Examples
+        --------
+        >>> print(MissingFileError.at("/nowhere/a.pdb"))
+        there is no file /nowhere/a.pdb: the folder /nowhere does not exist
+        """
+        import difflib
+
+        whole = Path(path).absolute()
+        if not whole.parent.is_dir():
+            return cls(f"there is no file {os.fspath(path)}: the folder {whole.parent} does not exist")
+        near = difflib.get_close_matches(whole.name, [other.name for other in whole.parent.iterdir()])
+        hint = f"; like it are {', '.join(near)}" if near else ""
+        return cls(f"there is no file {os.fspath(path)} (looked in {whole.parent}){hint}")
 
 
 class InfeasibleError(InputError):

@@ -288,7 +288,7 @@ def _each_name(
                 if len(files) == 1:
                     raise
                 failed += 1
-                reason = f"{error.strerror or error}: {name}" if isinstance(error, OSError) else str(error)
+                reason = str(error) if isinstance(error, GnnlibError) else f"{error.strerror or error}: {name}"
                 typer.echo("gnnlib: " + " ".join(reason.split()), err=True)
     if out is not None:
         typer.echo(f"wrote {out}")

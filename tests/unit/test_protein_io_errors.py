@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from gnnlib.errors import FileFormatError, InputError
+from gnnlib.errors import FileFormatError, InputError, MissingFileError
 from gnnlib.heads.protein.io import read_structure
 from gnnlib.heads.protein.problem import Structure, as_structure
 from gnnlib.heads.protein.samples import load_sample, sample_path
@@ -49,11 +49,15 @@ def test_a_cut_off_gzip_file_is_named(tmp_path: Path) -> None:
         read_structure(path)
 
 
-def test_a_file_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        read_structure(tmp_path / "absent.pdb")
-    with pytest.raises(FileNotFoundError):
-        as_structure(str(tmp_path / "absent.pdb"))
+def test_a_file_that_is_not_there_is_named_with_those_like_it(tmp_path: Path) -> None:
+    (tmp_path / "absent1.pdb").write_bytes(sample_path("helix").read_bytes())
+    for read in (read_structure, as_structure):
+        with pytest.raises(MissingFileError, match=r"no file .*absent\.pdb.*like it are absent1\.pdb") as caught:
+            read(str(tmp_path / "absent.pdb"))
+        assert isinstance(caught.value, FileNotFoundError)
+        assert isinstance(caught.value, InputError)
+    with pytest.raises(MissingFileError, match=r"the folder .*none does not exist"):
+        read_structure(tmp_path / "none" / "absent.pdb")
 
 
 def _pdb(tmp_path: Path, *lines: str) -> Path:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from gnnlib.errors import FileFormatError, InputError
+from gnnlib.errors import FileFormatError, InputError, MissingFileError
 from gnnlib.heads.scene.io import read_scene
 from gnnlib.heads.scene.problem import AGENT_TYPES
 
@@ -396,6 +396,8 @@ def test_options_that_do_not_go_with_a_format_are_refused(
         read_scene(save(tmp_path, text), **options)
 
 
-def test_missing_file_is_an_os_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        read_scene(tmp_path / "nothing.xml")
+@pytest.mark.parametrize("name", ["nothing.xml", "nothing.parquet", "nothing.json.gz"])
+def test_missing_file_is_named_and_an_os_error(tmp_path: Path, name: str) -> None:
+    with pytest.raises(MissingFileError, match=name) as caught:
+        read_scene(tmp_path / name)
+    assert isinstance(caught.value, FileNotFoundError)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from gnnlib.errors import FileFormatError, InputError
+from gnnlib.errors import FileFormatError, InputError, MissingFileError
 from gnnlib.heads.protein.assemble import assemble
 from gnnlib.heads.protein.many import iterate_structures, read_structures
 from gnnlib.heads.protein.mmcif_text import parse_mmcif
@@ -79,8 +79,8 @@ def read_structure(
         and a file without protein, saying what it holds instead.
     InputError
         If there is no such model or chain.
-    OSError
-        If the file cannot be opened.
+    MissingFileError
+        If there is no such file; another `OSError` if it cannot be opened.
 
     Examples
     --------
@@ -135,7 +135,10 @@ def read_bytes(path: PathLike) -> bytes:
     FileFormatError
         If the file is empty or its compressed part is damaged or cut off.
     """
-    data = Path(path).read_bytes()
+    try:
+        data = Path(path).read_bytes()
+    except FileNotFoundError as error:
+        raise MissingFileError.at(path) from error
     if data.startswith(_GZIP_MAGIC):
         try:
             data = gzip.decompress(data)

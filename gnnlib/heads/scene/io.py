@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gnnlib.errors import FileFormatError, InputError
+from gnnlib.errors import FileFormatError, InputError, MissingFileError
 from gnnlib.heads.scene.io_common import read_bytes
 from gnnlib.heads.scene.io_table import SceneTable, read_scenes
 from gnnlib.heads.scene.io_table_write import write_scenes
@@ -132,6 +132,8 @@ def _refuse(source: object, options: Mapping[str, object], kind: str) -> None:
 
 def _format_of(path: PathLike) -> str:
     """Name of the format, from the first bytes of the content."""
+    if not Path(path).exists():
+        raise MissingFileError.at(path)
     with Path(path).open("rb") as file:
         start = file.read(4)
     if start == b"PAR1":

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gnnlib.errors import FileFormatError
+from gnnlib.errors import FileFormatError, MissingFileError
 from gnnlib.heads.scene.checks import looks_like_degrees
 from gnnlib.heads.scene.problem import AGENT_TYPES
 
@@ -88,10 +88,13 @@ def read_bytes(path: PathLike) -> bytes:
     ------
     FileFormatError
         If the gzip stream is damaged or truncated.
-    OSError
-        If the file cannot be read.
+    MissingFileError
+        If there is no such file; another `OSError` if it cannot be read.
     """
-    data = Path(path).read_bytes()
+    try:
+        data = Path(path).read_bytes()
+    except FileNotFoundError as error:
+        raise MissingFileError.at(path) from error
     if data[:2] != b"\x1f\x8b":
         return data
     try:
