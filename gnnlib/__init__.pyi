@@ -72,10 +72,19 @@ from .errors import (
 )
 from .graphs.schema import GraphSpec as GraphSpec
 from .graphs.schema import GraphTensors as GraphTensors
+from .heads.combinatorial.mst.api import spanning_tree as spanning_tree
+from .heads.combinatorial.mst.result import TreeResult as TreeResult
+from .heads.combinatorial.paths.api import shortest_path as shortest_path
+from .heads.combinatorial.paths.result import PathResult as PathResult
 from .heads.combinatorial.tsp.api import solve_tsp as solve_tsp
 from .heads.combinatorial.tsp.io import read_tsplib as read_tsplib
 from .heads.combinatorial.tsp.problem import TSP as TSP
 from .heads.combinatorial.tsp.result import TourResult as TourResult
+from .heads.combinatorial.vrp.api import solve_vrp as solve_vrp
+from .heads.combinatorial.vrp.builder import VRPBuilder as VRPBuilder
+from .heads.combinatorial.vrp.problem import VRP as VRP
+from .heads.combinatorial.vrp.result import RouteResult as RouteResult
+from .heads.combinatorial.vrp.vehicles import VehicleType as VehicleType
 from .heads.protein.assessment import assess as assess
 from .heads.protein.assessment import consensus as consensus
 from .heads.protein.decode import reconstruct as reconstruct
