@@ -13,7 +13,16 @@ from dataclasses import dataclass
 
 from gnnlib.errors import InputError
 
-__all__ = ["AnyOf", "MaxIterations", "MaxRuntime", "NoImprovement", "StopClock", "StopCriterion", "TargetGap"]
+__all__ = [
+    "AnyOf",
+    "MaxIterations",
+    "MaxRuntime",
+    "MaxTrials",
+    "NoImprovement",
+    "StopClock",
+    "StopCriterion",
+    "TargetGap",
+]
 
 
 class StopCriterion(ABC):
@@ -192,6 +201,37 @@ class MaxIterations(StopCriterion):
     def max_iterations(self) -> float:
         """The limit itself."""
         return float(self.iterations)
+
+
+@dataclass(frozen=True)
+class MaxTrials(StopCriterion):
+    """Stop after a number of trials of a search; with a seed, runs are then reproducible bit for bit.
+
+    A trial is what the search counts as one iteration, so that it combines with the other criteria.
+
+    Parameters
+    ----------
+    trials : int >= 0
+
+    Examples
+    --------
+    >>> MaxTrials(2).start().update(iterations=2)
+    True
+    """
+
+    trials: int
+
+    def __post_init__(self) -> None:
+        _check_limit("trials", self.trials)
+
+    def is_met(self, clock: StopClock) -> bool:
+        """Return whether the trials are used up."""
+        return clock.iterations >= self.trials
+
+    @property
+    def max_iterations(self) -> float:
+        """The limit itself."""
+        return float(self.trials)
 
 
 @dataclass(frozen=True)

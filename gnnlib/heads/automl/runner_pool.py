@@ -1,0 +1,288 @@
+"""The caller's side of the worker processes: start them, send jobs, wait for outcomes, end them."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import pickle
+import queue
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from joblib import effective_n_jobs
+
+from gnnlib.errors import InputError
+from gnnlib.heads.automl.worker import Outcome
+
+if TYPE_CHECKING:
+    from gnnlib.heads.automl.worker import Job, TrialData
+
+__all__ = ["LocalPool", "Pool", "WorkFolder", "make_pool", "store_data"]
+
+_ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
+)
+_COMMAND = "from gnnlib.heads.automl.worker import serve; serve()"
+GRACE_S = 1.0
+"""Seconds that a worker has to say that it killed its trial before it is killed itself."""
+
+
+class Pool(Protocol):
+    """What runs jobs: this machine's processes, or a joblib backend."""
+
+    num_workers: int
+
+    @property
+    def num_idle(self) -> int:
+        """Workers without a job."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether an outcome is awaited."""
+
+    def load(self, folder: str) -> None:
+        """Tell the workers where the data of this fit is."""
+
+    def submit(self, job: Job) -> None:
+        """Give a job to an idle worker."""
+
+    def wait(self, timeout_s: float) -> Outcome | None:
+        """Return the next outcome; None when there is none within the time."""
+
+    def cancel(self) -> None:
+        """End what runs."""
+
+    def close(self) -> None:
+        """End what runs and let the workers go."""
+
+
+def make_pool(n_jobs: int | None) -> Pool:
+    """Return `n_jobs` local processes.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        None is 1; -1 is one a core.
+
+    Raises
+    ------
+    InputError
+        If it is 0 or no integer.
+    """
+    if n_jobs is not None and (isinstance(n_jobs, bool) or not isinstance(n_jobs, (int, np.integer)) or n_jobs == 0):
+        raise InputError(f"`n_jobs` must be an integer other than 0, or None, found {n_jobs!r}")
+    return LocalPool(effective_n_jobs(n_jobs if n_jobs is not None else 1))
+
+
+class WorkFolder:
+    """A folder for matrices and models, in memory where the system has room there; removed by `close`."""
+
+    def __init__(self, need_bytes: int = 0) -> None:
+        memory = Path("/dev/shm")
+        has_room = (
+            memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 8 * need_bytes + 10**9
+        )
+        self.path = tempfile.mkdtemp(prefix="gnnlib_automl_", dir=memory if has_room else None)
+
+    def close(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def store_data(data: TrialData, folder: str) -> None:
+    """Write what trials share for `gnnlib.heads.automl.worker.load_data`."""
+    np.save(Path(folder) / "X.npy", data.X)
+    fields = {name: getattr(data, name) for name in ("y", "weights", "folds", "order", "layout", "task", "num_classes")}
+    with (Path(folder) / "data.pkl").open("wb") as file:
+        pickle.dump(fields, file, protocol=pickle.HIGHEST_PROTOCOL)
+
+
+class _Worker:
+    """One process and the thread that listens to it."""
+
+    def __init__(self, inbox: queue.SimpleQueue[tuple[_Worker, Any]]) -> None:
+        paths = [path for path in sys.path if path]
+        environment = {**os.environ, **_ONE_THREAD, "PYTHONPATH": os.pathsep.join(paths)}
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-c", _COMMAND],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,  # Ctrl-C is for the caller, who then decides
+        )
+        self.inbox = inbox
+        self.job: Job | None = None
+        self.sent_at = 0.0
+        self.is_ready = False
+        self.is_lost = False
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        stdout = self.process.stdout
+        while stdout is not None:
+            try:
+                message = pickle.load(stdout)
+            except (EOFError, OSError, pickle.UnpicklingError, ValueError):
+                break
+            self.is_ready = True
+            self.inbox.put((self, message))
+        self.inbox.put((self, ("lost", None)))
+
+    def send(self, kind: str, value: Any) -> None:
+        """Send a message; a process that has died is noticed by the listener."""
+        stdin = self.process.stdin
+        if stdin is not None:
+            with contextlib.suppress(BrokenPipeError, OSError, ValueError):
+                body = pickle.dumps((kind, value), protocol=pickle.HIGHEST_PROTOCOL)
+                stdin.write(len(body).to_bytes(8, "little") + body)
+                stdin.flush()
+
+    def kill(self) -> None:
+        """End the process and the trial that it runs, at once."""
+        self.is_lost = True
+        with contextlib.suppress(ProcessLookupError, PermissionError, AttributeError):
+            os.killpg(self.process.pid, 9)
+        with contextlib.suppress(OSError):
+            self.process.kill()
+        if self.process.stdin is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self.process.stdin.close()
+        self.process.wait()
+
+
+class LocalPool:
+    """Worker processes on this machine.
+
+    The processes outlive a fit and serve the next one, for importing scikit-learn takes longer than a small trial.
+
+    Parameters
+    ----------
+    num_workers : int >= 1
+    """
+
+    _idle: list[_Worker] = []  # noqa: RUF012 (one for the process, on purpose)
+    _owner = 0
+
+    def __init__(self, num_workers: int) -> None:
+        self.num_workers = num_workers
+        self.inbox: queue.SimpleQueue[tuple[_Worker, Any]] = queue.SimpleQueue()
+        self.workers = [self._take() for _ in range(num_workers)]
+        self.folder: str | None = None
+
+    def _take(self) -> _Worker:
+        if LocalPool._owner != os.getpid():  # a forked copy of the caller has no right to its workers
+            LocalPool._idle, LocalPool._owner = [], os.getpid()
+        while LocalPool._idle:
+            worker = LocalPool._idle.pop()
+            if worker.process.poll() is None:
+                worker.inbox = self.inbox
+                return worker
+        return _Worker(self.inbox)
+
+    def load(self, folder: str) -> None:
+        """Tell all workers where the data of this fit is."""
+        self.folder = folder
+        for worker in self.workers:
+            worker.send("data", folder)
+
+    @property
+    def num_idle(self) -> int:
+        """Workers without a job."""
+        return sum(worker.job is None for worker in self.workers)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether an outcome is awaited."""
+        return any(worker.job is not None for worker in self.workers)
+
+    def submit(self, job: Job) -> None:
+        """Give a job to an idle worker."""
+        worker = next(worker for worker in self.workers if worker.job is None)
+        worker.job, worker.sent_at = job, time.perf_counter()
+        worker.send("job", job)
+
+    def wait(self, timeout_s: float) -> Outcome | None:
+        """Return the next outcome; None when there is none within the time.
+
+        Workers that do not keep their own deadline, or die, are replaced, and their job counts as failed.
+        """
+        end = time.perf_counter() + timeout_s
+        while True:
+            left = end - time.perf_counter()
+            late = self._late()
+            if late is not None:
+                return self._replace(late, "timeout", "the worker did not answer")
+            try:
+                worker, (kind, value) = self.inbox.get(timeout=max(0.0, min(left, 0.25)))
+            except queue.Empty:
+                if left <= 0:
+                    return None
+                continue
+            if worker not in self.workers:
+                continue
+            if kind == "outcome" and worker.job is not None and value.number == worker.job.number:
+                worker.job = None
+                return value
+            if kind == "lost":
+                return self._replace(worker, "memory", "the worker process died")
+
+    def _late(self) -> _Worker | None:
+        now = time.perf_counter()
+        for worker in self.workers:
+            if worker.is_ready and worker.job is not None and now > worker.sent_at + worker.job.limit_s + GRACE_S:
+                return worker
+        return None
+
+    def _replace(self, worker: _Worker, status: str, message: str) -> Outcome | None:
+        job = worker.job
+        worker.kill()
+        fresh = _Worker(self.inbox)
+        self.workers[self.workers.index(worker)] = fresh
+        if self.folder is not None:
+            fresh.send("data", self.folder)
+        return None if job is None else Outcome(job.number, status, message=message)
+
+    def cancel(self, grace_s: float = 0.5) -> None:
+        """End all trials that run; workers that do not obey at once are killed."""
+        for worker in self.workers:
+            if worker.job is not None:
+                worker.send("cancel", None)
+        end = time.perf_counter() + grace_s
+        while self.is_busy and (left := end - time.perf_counter()) > 0:
+            try:
+                worker, (kind, _) = self.inbox.get(timeout=left)
+            except queue.Empty:
+                break
+            if kind in {"outcome", "lost"}:
+                worker.job = None
+        for worker in self.workers:
+            if worker.job is not None and worker.is_ready:
+                worker.kill()
+
+    def close(self) -> None:
+        """Cancel what runs and keep the workers for the next fit."""
+        self.cancel()
+        for worker in self.workers:
+            if worker.is_lost or worker.process.poll() is not None:
+                continue
+            if worker.job is not None:  # still importing with a job before it
+                worker.kill()
+            else:
+                LocalPool._idle.append(worker)
+        self.workers = []
+
+
+@atexit.register
+def _end_idle_workers() -> None:
+    if LocalPool._owner == os.getpid():  # noqa: SLF001
+        for worker in LocalPool._idle:  # noqa: SLF001
+            worker.kill()
