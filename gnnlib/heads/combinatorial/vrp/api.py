@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import os
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from gnnlib.errors import InputError
-from gnnlib.heads.combinatorial.vrp.decode import first_routes
+from gnnlib.heads.combinatorial.vrp.decode import RouteSearch
+from gnnlib.heads.combinatorial.vrp.explain import explain_unservable
 from gnnlib.heads.combinatorial.vrp.params import RouteParams
 from gnnlib.heads.combinatorial.vrp.problem import VRP
 from gnnlib.heads.combinatorial.vrp.result import RouteResult
-from gnnlib.stop import MaxRuntime, StopCriterion
+from gnnlib.seeding import spawn_seeds
+from gnnlib.stop import MaxIterations, MaxRuntime, StopCriterion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gnnlib.typing import PathLike
 
-__all__ = ["solve_vrp"]
+    Start = tuple[Sequence[Sequence[int]], Sequence[int]]
+    Run = tuple[list[list[int]], list[int], list[tuple[float, float]], int, float]
+
+__all__ = ["solve_vrp", "warm_up"]
 
 PRIORS = (None,)
 """What `solve_vrp` takes as ``prior=``."""
@@ -87,7 +96,94 @@ def solve_vrp(
     if prior not in PRIORS:
         raise InputError(f"`prior` must be one of {PRIORS}, found {prior!r}")
     settings = RouteParams() if params is None else params
-    described: dict[str, Any] = {"seed": seed, "prior": prior, "stop": repr(criterion), **dataclasses.asdict(settings)}
+    warm = _warm_result(problem, warm_start)
+    start = None if warm is None else (warm.routes, warm.vehicle_types)
+    jobs = _num_jobs(n_jobs)
+    warm_up()
+    if jobs == 1:
+        runs = [_search(problem, criterion, settings, seed, start, progress)]
+    else:
+        runs = _search_many(problem, criterion, settings, seed, start, jobs)
+    details: dict[str, Any] = {"seed": seed, "prior": prior, "n_jobs": jobs, "stop": repr(criterion)}
+    found = [
+        RouteResult.from_routes(
+            problem, routes, kinds, trace=np.array(trace), iterations=iterations, seconds=seconds,
+            params={**details, **dataclasses.asdict(settings)},
+        )
+        for routes, kinds, trace, iterations, seconds in runs
+    ]  # fmt: skip
+    best = min(found, key=_rank)
+    if warm is not None and warm.feasible and not (best.feasible and best.cost <= warm.cost):
+        best = dataclasses.replace(best, routes=warm.routes, vehicle_types=warm.vehicle_types, check=warm.check)
+    if not best.feasible:
+        best = dataclasses.replace(best, unservable=explain_unservable(problem))
+    return best
+
+
+def _rank(result: RouteResult) -> tuple[bool, int, float]:
+    return not result.feasible, len(result.violations), result.cost
+
+
+def _search(
+    problem: VRP,
+    criterion: StopCriterion,
+    settings: RouteParams,
+    seed: int | None,
+    start: Start | None,
+    progress: bool = False,  # noqa: FBT001, FBT002 (called by position from worker processes)
+) -> Run:
     clock = criterion.start()
-    routes, kinds = first_routes(problem)
-    return RouteResult.from_routes(problem, routes, kinds, seconds=clock.elapsed_s, params=described)
+    search = RouteSearch(problem, clock, settings, seed, start)
+    search.anneal(progress=progress)
+    routes, kinds = search.routes()
+    return routes, kinds, search.trace, clock.iterations, clock.elapsed_s
+
+
+def _search_many(
+    problem: VRP, criterion: StopCriterion, settings: RouteParams, seed: int | None, start: Start | None, jobs: int
+) -> list[Run]:
+    """Search from several seeds at once, each in a process of its own whose start is not counted."""
+    from joblib import Parallel, delayed  # starting processes is not everybody's wish
+
+    with Parallel(n_jobs=jobs) as parallel:
+        parallel(delayed(warm_up)() for _ in range(jobs))
+        return list(parallel(delayed(_search)(problem, criterion, settings, s, start) for s in spawn_seeds(seed, jobs)))
+
+
+def _num_jobs(n_jobs: int) -> int:
+    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0 or n_jobs < -1:
+        raise InputError(f"`n_jobs` must be a whole number >= 1, or -1 for all cores, found {n_jobs!r}")
+    return n_jobs if n_jobs > 0 else os.cpu_count() or 1
+
+
+def _warm_result(problem: VRP, warm_start: RouteResult | Sequence[Sequence[int]] | None) -> RouteResult | None:
+    if warm_start is None:
+        return None
+    if isinstance(warm_start, RouteResult):
+        return RouteResult.from_routes(problem, warm_start.routes, warm_start.vehicle_types)
+    routes = [[int(client) for client in route] for route in warm_start]
+    visited = [client for route in routes for client in route if client >= problem.num_depots]
+    if len(set(visited)) != len(visited):
+        twice = next(client for client in visited if visited.count(client) > 1)
+        raise InputError(f"`warm_start` must not visit a client twice, found client {twice} in two routes")
+    return RouteResult.from_routes(problem, routes)
+
+
+@functools.cache
+def warm_up() -> None:
+    """Compile the kernels, or load them from the cache, so that no later call pays for it.
+
+    `solve_vrp` calls it before its clock starts. The first call after installation compiles for about a minute; later
+    processes load the result.
+
+    Examples
+    --------
+    >>> warm_up()
+    """
+    coords = np.random.default_rng(0).random((12, 2))
+    plain = VRP.from_coords(coords, demand=np.ones(11), capacity=4.0)
+    hours = np.tile([0.0, 100.0], (12, 1))
+    timed = VRP.from_coords(coords, demand=np.ones(11), capacity=4.0, windows=hours)
+    for problem in (plain, timed):
+        for start in (None, ([[1, 2], [3]], [0, 0])):
+            _search(problem, MaxIterations(2), RouteParams(), 0, start)

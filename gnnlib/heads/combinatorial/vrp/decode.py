@@ -1,38 +1,132 @@
-"""From a problem to routes."""
+"""From a problem to routes: an engine, an annealing schedule that fits the stop, one clock over all of it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from gnnlib.heads.combinatorial.vrp.metrics import plan_route
+from tqdm import tqdm as plain_tqdm
+
+from gnnlib.heads.combinatorial.vrp.arrays import is_plain
+from gnnlib.heads.combinatorial.vrp.decode_plain import PlainEngine
+from gnnlib.heads.combinatorial.vrp.decode_rich import RichEngine
+from gnnlib.interrupt import DeferredInterrupt
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gnnlib.heads.combinatorial.vrp.params import RouteParams
     from gnnlib.heads.combinatorial.vrp.problem import VRP
+    from gnnlib.stop import StopClock
 
-__all__ = ["first_routes"]
+__all__ = ["RouteSearch"]
+
+_SLICE_S = 0.05
+"""Seconds between two looks at the clock."""
+
+_FIXED_SLICE = 500
+"""Rounds between two looks at the clock when only iterations are limited: then nothing may depend on time."""
+
+_OPEN_ENDED = 200_000
+"""Rounds of one annealing when neither time nor iterations are limited; then it begins again at half the heat."""
 
 
-def first_routes(problem: VRP) -> tuple[list[list[int]], list[int]]:
-    """Append clients one after the other to the first route that takes them."""
-    routes: list[list[int]] = []
-    kinds: list[int] = []
-    left = [kind.count for kind in problem.vehicle_types]
-    grouped = {client for group in problem.groups for client in group.clients[1:]}
-    partner = {int(a): int(b) for a, b in problem.pairs.tolist()}
-    followers = set(partner.values())
-    for client in range(problem.num_depots, problem.travel.num_places):
-        if client in grouped or client in followers:
-            continue
-        task = [client, partner[client]] if client in partner else [client]
-        for route, kind in zip(routes, kinds, strict=True):
-            if not plan_route(problem, route + task, kind).faults:
-                route += task
-                break
+@dataclass
+class RouteSearch:
+    """One run of the search on one problem.
+
+    Parameters
+    ----------
+    problem : VRP
+    clock : StopClock
+        Started by the caller.
+    params : RouteParams
+    seed : int or None
+    start : (routes, types), optional
+        Routes to start from.
+    """
+
+    problem: VRP
+    clock: StopClock
+    params: RouteParams
+    seed: int | None
+    start: tuple[Sequence[Sequence[int]], Sequence[int]] | None = None
+    trace: list[tuple[float, float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.engine: PlainEngine | RichEngine
+        if is_plain(self.problem):
+            start = None if self.start is None else self.start[0]
+            self.engine = PlainEngine(self.problem, self.params, self.seed, start)
         else:
-            for kind, count in enumerate(left):
-                if count and not plan_route(problem, task, kind).faults:
-                    routes.append(list(task))
-                    kinds.append(kind)
-                    left[kind] -= 1
-                    break
-    return routes, kinds
+            self.engine = RichEngine(self.problem, self.params, self.seed, self.start)
+        self._step = self.engine.step
+        self._report(0)
+
+    def _report(self, done: int) -> None:
+        best = self.engine.best_cost
+        if not self.trace or best < self.trace[-1][1]:
+            self.trace.append((self.clock.elapsed_s, best))
+        self.clock.update(iterations=done, best=best)
+
+    def _temperature(self, share: float) -> float:
+        """Exponential cooling; at `share` 1 the stop is reached."""
+        hot, cold = self.params.start_temperature, self.params.end_temperature
+        if hot <= 0.0:
+            return 0.0
+        return self._step * hot * (max(cold, 1e-9) / hot) ** share
+
+    def _share(self, done: int) -> float:
+        """How much of the run is over, in [0, 1]."""
+        limit = self.clock.criterion
+        shares = [0.0]
+        if math.isfinite(limit.max_seconds):
+            shares.append(self.clock.elapsed_s / max(limit.max_seconds, 1e-9))
+        if math.isfinite(limit.max_iterations):
+            shares.append(done / max(limit.max_iterations, 1.0))
+        if len(shares) == 1:
+            return 0.5 * (done > _OPEN_ENDED) + (done % _OPEN_ENDED) / _OPEN_ENDED * (
+                0.5 if done > _OPEN_ENDED else 1.0
+            )
+        return min(1.0, max(shares))
+
+    def anneal(self, *, progress: bool = False) -> None:
+        """Ruin and recreate until the clock says stop; an interrupt ends the slice that runs."""
+        clock, timed = self.clock, math.isfinite(self.clock.criterion.max_seconds)
+        rounds, done, pace = (20 if timed else _FIXED_SLICE), 0, 0.0
+        bar = _progress_bar(self.problem.name or "vrp", is_shown=progress)
+        with DeferredInterrupt() as interrupt:
+            while not clock.is_over() and not interrupt.received:
+                rounds = int(max(1, min(rounds, clock.remaining_iterations)))
+                before = clock.elapsed_s
+                share = self._share(done)
+                ahead = self._share(done + rounds) if not timed else min(1.0, share + rounds * pace)
+                self.engine.run((self._temperature(share), self._temperature(ahead)), rounds)
+                done += rounds
+                self._report(done)
+                bar.update(rounds)
+                bar.set_postfix(cost=f"{self.engine.best_cost:.6g}", refresh=False)
+                if timed:
+                    seconds = clock.elapsed_s - before
+                    pace = seconds / rounds / max(clock.criterion.max_seconds, 1e-9)
+                    rounds = _next_slice(rounds, seconds, clock.remaining_s)
+        bar.close()
+
+    def routes(self) -> tuple[list[list[int]], list[int]]:
+        """Return the best routes and the types of their vehicles."""
+        return self.engine.routes()
+
+
+def _next_slice(done: int, seconds: float, remaining_s: float) -> int:
+    """Rounds until the next look at the clock, from how long the last ones took."""
+    per_round = max(seconds, 1e-6) / done
+    return max(1, min(4 * done, int(min(_SLICE_S, 0.5 * remaining_s + 1e-3) / per_round)))
+
+
+def _progress_bar(title: str, *, is_shown: bool) -> plain_tqdm[NoReturn] | Any:
+    if not is_shown:
+        return plain_tqdm(disable=True)
+    from tqdm.auto import tqdm  # in a notebook its import alone warns when widgets are missing
+
+    return tqdm(unit=" rounds", desc=title)

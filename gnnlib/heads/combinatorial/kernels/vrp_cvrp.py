@@ -1,0 +1,479 @@
+"""Ruin and recreate for the plain problem (one depot, one kind of vehicle, one load, plane distances), compiled.
+
+The rounds are those of J. Christiaens & G. Vanden Berghe (2020). What makes them quick: clients are inserted only next
+to their nearest neighbours; positions that cannot be the best are passed over without measuring; a rejected round is
+taken back from a log; the best answer is updated route by route. Everything about a node lies in one row, so that a
+look at it costs one line of the cache, and arrays are passed one by one because fields of tuples are counted.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+
+from gnnlib.heads.combinatorial.kernels.vrp_strings import (
+    PRED,
+    ROUTE,
+    SUCC,
+    draw_below,
+    draw_unit,
+    first_of_string,
+    order_by_key,
+    string_sizes,
+)
+
+if TYPE_CHECKING:
+    from gnnlib.typing import FloatArray, IntArray
+
+__all__ = ["anneal_cvrp", "insert_clients", "load_route", "measure"]
+
+Links = npt.NDArray[np.uint32]
+Rng = npt.NDArray[np.uint64]
+
+#: Columns of `nodes`, one row a node: the point, and the distances to the node behind and from the node before.
+X, Y, OUT, IN = 0, 1, 2, 3
+#: Columns of `routes`.
+LOAD, SIZE = 0, 1
+#: Columns of `clients`.
+DEMAND, HOME = 0, 1
+#: Entries of `state`: routes with clients, absent clients, routes in the stack of empty ones, changed routes, length
+#: of the log.
+USED, ABSENT, EMPTY, CHANGED, LOGGED = 0, 1, 2, 3, 4
+#: Columns of `lists`: absent clients, stack of empty routes, whether a route is in it, changed routes, whether changed.
+C_ABSENT, C_EMPTY, C_WAITING, C_CHANGED, C_MARKED = 0, 1, 2, 3, 4
+#: Entries of `settings`.
+ROUNDING, CAPACITY, MEAN_REMOVED, MAX_STRING, BLINK, NEAR, PENALTY = 0, 1, 2, 3, 4, 5, 6
+
+
+@nb.njit(cache=True, inline="always")
+def measure(nodes: FloatArray, a: int, b: int, rounding: int) -> float:
+    """Distance of two nodes: exact (0), to the nearest whole number (1), down (2) or up (3)."""
+    dx = nodes[a, X] - nodes[b, X]
+    dy = nodes[a, Y] - nodes[b, Y]
+    exact = math.sqrt(dx * dx + dy * dy)
+    if rounding == 1:
+        return float(int(exact + 0.5))
+    if rounding == 0:
+        return exact
+    return float(int(exact)) if rounding == 2 else math.ceil(exact)
+
+
+@nb.njit(cache=True)
+def _take_out(
+    links: Links,
+    nodes: FloatArray,
+    routes: FloatArray,
+    clients: FloatArray,
+    state: IntArray,
+    rounding: int,
+    client: int,
+) -> float:
+    """Unlink a client; return by how much the cost changes."""
+    before, behind, route = links[client, PRED], links[client, SUCC], links[client, ROUTE]
+    step = measure(nodes, before, behind, rounding)
+    links[before, SUCC] = behind
+    links[behind, PRED] = before
+    links[client, ROUTE] = len(routes) - 1
+    routes[route, LOAD] -= clients[client, DEMAND]
+    routes[route, SIZE] -= 1.0
+    if before == behind:
+        state[USED] -= 1
+    nodes[before, OUT] = step
+    nodes[behind, IN] = step
+    return step - nodes[client, IN] - nodes[client, OUT]
+
+
+@nb.njit(cache=True)
+def _put_in(
+    links: Links,
+    nodes: FloatArray,
+    routes: FloatArray,
+    clients: FloatArray,
+    state: IntArray,
+    rounding: int,
+    client: int,
+    before: int,
+) -> float:
+    """Link a client behind `before`; return by how much the cost changes."""
+    behind, route = links[before, SUCC], links[before, ROUTE]
+    there = measure(nodes, before, client, rounding)
+    away = measure(nodes, client, behind, rounding)
+    change = there + away - nodes[before, OUT]
+    if before == behind:
+        state[USED] += 1
+    links[before, SUCC] = client
+    links[behind, PRED] = client
+    links[client, PRED] = before
+    links[client, SUCC] = behind
+    links[client, ROUTE] = route
+    routes[route, LOAD] += clients[client, DEMAND]
+    routes[route, SIZE] += 1.0
+    nodes[before, OUT] = there
+    nodes[client, IN] = there
+    nodes[client, OUT] = away
+    nodes[behind, IN] = away
+    return change
+
+
+@nb.njit(cache=True)
+def _empty_route(links: Links, lists: IntArray, state: IntArray, num_places: int) -> int:
+    """Return the end node of an empty route, which stays in the stack, or -1."""
+    while state[EMPTY] > 0:
+        route = lists[state[EMPTY] - 1, C_EMPTY]
+        if links[num_places + route, SUCC] == num_places + route:
+            return num_places + route
+        state[EMPTY] -= 1
+        lists[route, C_WAITING] = 0
+    return -1
+
+
+@nb.njit(cache=True)
+def _note_if_empty(links: Links, lists: IntArray, state: IntArray, num_places: int, route: int) -> None:
+    if lists[route, C_WAITING] == 0 and links[num_places + route, SUCC] == num_places + route:
+        lists[state[EMPTY], C_EMPTY] = route
+        lists[route, C_WAITING] = 1
+        state[EMPTY] += 1
+
+
+@nb.njit(cache=True)
+def _best_place(
+    links: Links,
+    nodes: FloatArray,
+    routes: FloatArray,
+    clients: FloatArray,
+    near: Links,
+    apart: FloatArray,
+    settings: FloatArray,
+    rng: Rng,
+    num_places: int,
+    client: int,
+) -> tuple[int, float]:
+    """Return the cheapest position next to a neighbour (the node before it, or -1) and its cost.
+
+    A position is overlooked with the probability of a blink; only those that would be chosen need the draw.
+    """
+    best, at = np.inf, -1
+    rounding, blink, most = int(settings[ROUNDING]), settings[BLINK], int(settings[NEAR])
+    room = settings[CAPACITY] - clients[client, DEMAND] + 1e-9
+    home = clients[client, HOME]
+    for k in range(near.shape[1]):
+        if k >= most and at >= 0:
+            break
+        other = near[client, k]
+        if routes[links[other, ROUTE], LOAD] > room:
+            continue
+        reach = apart[client, k]
+        # a neighbour's neighbour that is nearer has been looked at, so that its distance is at least `reach` here
+        behind = links[other, SUCC]
+        base = reach - nodes[other, OUT]
+        if behind >= num_places:
+            cost = base + home
+            if cost < best and draw_unit(rng) >= blink:
+                best, at = cost, np.int64(other)
+        elif base + reach < best:
+            cost = base + measure(nodes, client, behind, rounding)
+            if cost < best and draw_unit(rng) >= blink:
+                best, at = cost, np.int64(other)
+        before = links[other, PRED]
+        base = reach - nodes[other, IN]
+        if before >= num_places:
+            cost = base + home
+            if cost < best and draw_unit(rng) >= blink:
+                best, at = cost, np.int64(before)
+        elif base + reach < best:
+            cost = base + measure(nodes, client, before, rounding)
+            if cost < best and draw_unit(rng) >= blink:
+                best, at = cost, np.int64(before)
+    return at, best
+
+
+@nb.njit(cache=True)
+def _any_place(
+    links: Links,
+    nodes: FloatArray,
+    routes: FloatArray,
+    clients: FloatArray,
+    settings: FloatArray,
+    num_places: int,
+    client: int,
+) -> tuple[int, float]:
+    """Look at every position of every route."""
+    best, at = np.inf, -1
+    rounding = int(settings[ROUNDING])
+    room = settings[CAPACITY] - clients[client, DEMAND] + 1e-9
+    for route in range(len(routes) - 1):
+        if routes[route, LOAD] > room:
+            continue
+        node = np.int64(num_places + route)
+        while True:
+            behind = np.int64(links[node, SUCC])
+            cost = measure(nodes, node, client, rounding) + measure(nodes, client, behind, rounding) - nodes[node, OUT]
+            if cost < best:
+                best, at = cost, node
+            node = behind
+            if node >= num_places:
+                break
+    return at, best
+
+
+@nb.njit(cache=True)
+def _sort_removed(clients: FloatArray, removed: IntArray, keys: FloatArray, count: int, rng: Rng) -> None:
+    """Order of insertion: by chance, demand, or distance from the depot, with the weights 4, 4, 2, 1 of the paper."""
+    rule = draw_unit(rng) * 11.0
+    for i in range(count):
+        client = removed[i]
+        if rule < 4.0:
+            keys[i] = draw_unit(rng)
+        elif rule < 8.0:
+            keys[i] = -clients[client, DEMAND]
+        elif rule < 10.0:
+            keys[i] = -clients[client, HOME]
+        else:
+            keys[i] = clients[client, HOME]
+    order_by_key(removed, keys, count)
+
+
+@nb.njit(cache=True)
+def insert_clients(
+    links: Links,
+    nodes: FloatArray,
+    routes: FloatArray,
+    clients: FloatArray,
+    near: Links,
+    apart: FloatArray,
+    settings: FloatArray,
+    rng: Rng,
+    state: IntArray,
+    lists: IntArray,
+    removed: IntArray,
+    count: int,
+    log: IntArray,
+) -> float:
+    """Insert the first `count` of `removed` one after the other where it costs least; return the change of the cost."""
+    num_places = len(clients)
+    rounding = int(settings[ROUNDING])
+    change = 0.0
+    for i in range(count):
+        client = removed[i]
+        at, best = _best_place(links, nodes, routes, clients, near, apart, settings, rng, num_places, client)
+        if best > 2.0 * clients[client, HOME] or at < 0:
+            fresh = _empty_route(links, lists, state, num_places)
+            if fresh >= 0 and clients[client, DEMAND] <= settings[CAPACITY]:
+                at = fresh
+            elif at < 0:
+                at, best = _any_place(links, nodes, routes, clients, settings, num_places, client)
+        if at < 0:
+            lists[state[ABSENT], C_ABSENT] = client
+            state[ABSENT] += 1
+            change += settings[PENALTY]
+            continue
+        change += _put_in(links, nodes, routes, clients, state, rounding, client, at)
+        log[state[LOGGED], 0] = client
+        log[state[LOGGED], 1] = -1
+        state[LOGGED] += 1
+    return change
+
+
+@nb.njit(cache=True)
+def _ruin(
+    links: Links,
+    nodes: FloatArray,
+    routes: FloatArray,
+    clients: FloatArray,
+    near: Links,
+    settings: FloatArray,
+    rng: Rng,
+    state: IntArray,
+    lists: IntArray,
+    removed: IntArray,
+    log: IntArray,
+    stamps: IntArray,
+) -> tuple[int, float]:
+    """Take strings out of routes near one client; return how many clients went, and the change of the cost."""
+    num_places = len(clients)
+    rounding = int(settings[ROUNDING])
+    served = num_places - 1 - state[ABSENT]
+    longest, strings = string_sizes(rng, settings[MEAN_REMOVED], settings[MAX_STRING], served / max(1, state[USED]))
+    centre = 1 + draw_below(rng, num_places - 1)
+    stamps[-1] += 1
+    now, count, change = stamps[-1], 0, 0.0
+    for k in range(-1, near.shape[1]):
+        if strings <= 0:
+            break
+        client = centre if k < 0 else np.int64(near[centre, k])
+        route = np.int64(links[client, ROUTE])
+        if route >= len(routes) - 1 or stamps[route] == now:
+            continue
+        stamps[route] = now
+        strings -= 1
+        node, span, kept, stays_from = first_of_string(
+            links, rng, client, int(routes[route, SIZE]), longest, num_places
+        )
+        for i in range(span):
+            behind = np.int64(links[node, SUCC])
+            if not stays_from <= i < stays_from + kept:
+                log[state[LOGGED], 0] = node
+                log[state[LOGGED], 1] = links[node, PRED]
+                state[LOGGED] += 1
+                change += _take_out(links, nodes, routes, clients, state, rounding, node)
+                removed[count] = node
+                count += 1
+            node = behind
+        _note_if_empty(links, lists, state, num_places, route)
+    return count, change
+
+
+@nb.njit(cache=True)
+def _take_back(
+    links: Links,
+    nodes: FloatArray,
+    routes: FloatArray,
+    clients: FloatArray,
+    state: IntArray,
+    lists: IntArray,
+    rounding: int,
+    log: IntArray,
+) -> None:
+    """Undo everything in the log, last first."""
+    num_places = len(clients)
+    while state[LOGGED] > 0:
+        state[LOGGED] -= 1
+        client, before = log[state[LOGGED], 0], log[state[LOGGED], 1]
+        if before >= 0:
+            _put_in(links, nodes, routes, clients, state, rounding, client, before)
+        else:
+            route = np.int64(links[client, ROUTE])
+            _take_out(links, nodes, routes, clients, state, rounding, client)
+            _note_if_empty(links, lists, state, num_places, route)
+
+
+@nb.njit(cache=True)
+def _mark_changed(links: Links, state: IntArray, lists: IntArray, log: IntArray) -> None:
+    """Remember the routes that the log touches as different from the best answer."""
+    none = len(lists)
+    for i in range(state[LOGGED]):
+        for node in (log[i, 0], log[i, 1]):
+            if node >= 0:
+                route = np.int64(links[node, ROUTE])
+                if route < none and lists[route, C_MARKED] == 0:
+                    lists[route, C_MARKED] = 1
+                    lists[state[CHANGED], C_CHANGED] = route
+                    state[CHANGED] += 1
+    state[LOGGED] = 0
+
+
+@nb.njit(cache=True)
+def _copy_changed(links: Links, best: Links, state: IntArray, lists: IntArray, num_places: int) -> None:
+    """Bring the best answer (successors of the nodes) up to date."""
+    for i in range(state[CHANGED]):
+        route = lists[i, C_CHANGED]
+        lists[route, C_MARKED] = 0
+        node = np.int64(num_places + route)
+        while True:
+            behind = np.int64(links[node, SUCC])
+            best[node] = behind
+            node = behind
+            if node >= num_places:
+                break
+    state[CHANGED] = 0
+
+
+@nb.njit(cache=True)
+def anneal_cvrp(
+    links: Links,
+    nodes: FloatArray,
+    routes: FloatArray,
+    clients: FloatArray,
+    near: Links,
+    apart: FloatArray,
+    settings: FloatArray,
+    rng: Rng,
+    state: IntArray,
+    lists: IntArray,
+    best: Links,
+    costs: FloatArray,
+    temperatures: tuple[float, float],
+    rounds: int,
+) -> None:
+    """Run rounds of ruin and recreate with annealing.
+
+    Parameters
+    ----------
+    links : uint32 [N, 4]
+        Node before, node behind, route; nodes are the M places (clients 1 .. M - 1), then one end for each route.
+        The route of an absent client is R.
+    nodes : float [N, 4]
+        Point, distance to the node behind, distance from the node before.
+    routes : float [R + 1, 2]
+        Load and number of clients; the last row belongs to no route and is full.
+    clients : float [M, 2]
+        Demand, distance from the depot.
+    near : uint32 [M, K], apart : float [M, K]
+        Nearest clients and their distances.
+    settings : float [7]
+    rng : uint64 [1]
+    state : int [8], lists : int [max(M, R), 5]
+        See the column names of the module.
+    best : uint32 [N]
+        Successors of the nodes in the best answer.
+    costs : float [2]
+        Cost now, and of the best answer.
+    temperatures : (float, float)
+        At the first and the last round.
+    rounds : int
+    """
+    num_places, rounding = len(clients), int(settings[ROUNDING])
+    removed = np.empty(num_places + 1, np.int64)
+    keys = np.empty(num_places + 1, np.float64)
+    held = np.empty(num_places + 1, np.int64)
+    log = np.empty((4 * num_places + 8, 2), np.int64)
+    stamps = np.zeros(len(routes) + 1, np.int64)
+    temperature = temperatures[0]
+    cooling = (temperatures[1] / temperatures[0]) ** (1.0 / rounds) if temperatures[0] > 0.0 else 1.0
+    for _ in range(rounds):
+        temperature *= cooling
+        absent = state[ABSENT]
+        count, change = _ruin(links, nodes, routes, clients, near, settings, rng, state, lists, removed, log, stamps)
+        for i in range(absent):
+            held[i] = lists[i, C_ABSENT]
+            removed[count] = held[i]
+            count += 1
+        state[ABSENT] = 0
+        change -= settings[PENALTY] * absent
+        _sort_removed(clients, removed, keys, count, rng)
+        change += insert_clients(
+            links, nodes, routes, clients, near, apart, settings, rng, state, lists, removed, count, log
+        )
+        if change <= 0.0 or change < -temperature * math.log(draw_unit(rng)):
+            costs[0] += change
+            _mark_changed(links, state, lists, log)
+            if costs[0] < costs[1] - 1e-7:
+                costs[1] = costs[0]
+                _copy_changed(links, best, state, lists, num_places)
+        else:
+            _take_back(links, nodes, routes, clients, state, lists, rounding, log)
+            state[ABSENT] = absent
+            for i in range(absent):
+                lists[i, C_ABSENT] = held[i]
+
+
+@nb.njit(cache=True)
+def load_route(
+    links: Links,
+    nodes: FloatArray,
+    routes: FloatArray,
+    clients: FloatArray,
+    state: IntArray,
+    rounding: int,
+    route: IntArray,
+    end: int,
+) -> None:
+    """Fill an empty route with clients in their order."""
+    before = end
+    for client in route:
+        _put_in(links, nodes, routes, clients, state, rounding, client, before)
+        before = client

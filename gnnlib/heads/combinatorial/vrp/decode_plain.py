@@ -1,0 +1,159 @@
+"""The engine for the plain problem: one depot, one kind of vehicle, one load, plane distances."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gnnlib.heads.combinatorial.kernels import vrp_cvrp as kernel
+from gnnlib.heads.combinatorial.kernels.vrp_savings import savings_routes
+from gnnlib.heads.combinatorial.kernels.vrp_strings import PRED, ROUTE, SUCC
+from gnnlib.heads.combinatorial.vrp.arrays import nearest_clients
+from gnnlib.heads.combinatorial.vrp.travel import ROUNDINGS, round_distances
+from gnnlib.seeding import spawn_seeds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gnnlib.heads.combinatorial.vrp.params import RouteParams
+    from gnnlib.heads.combinatorial.vrp.problem import VRP
+
+__all__ = ["PlainEngine"]
+
+_RUIN_NEAR, _RUIN_NEAR_LARGE, _LARGE = 100, 40, 8000
+"""Neighbours among whom strings are looked for; fewer from `_LARGE` clients on, where memory is what takes time."""
+
+
+class PlainEngine:
+    """State of one search; distances only, the unit of `cost` is the problem's.
+
+    Parameters
+    ----------
+    problem : VRP
+        One that `is_plain`.
+    params : RouteParams
+    seed : int or None
+    start : sequence of sequences of int, optional
+        Routes to start from, each within the capacity; default: savings.
+    """
+
+    def __init__(
+        self, problem: VRP, params: RouteParams, seed: int | None, start: Sequence[Sequence[int]] | None = None
+    ) -> None:
+        self.problem = problem
+        kind, coords = problem.vehicle_types[0], problem.travel.coords
+        places, rounding = problem.travel.num_places, problem.travel.rounding
+        assert coords is not None  # noqa: S101  # a plain problem has them
+        wide = max(params.num_neighbours, _RUIN_NEAR if places <= _LARGE else _RUIN_NEAR_LARGE)
+        near, apart = nearest_clients(coords[1:], wide)
+        self._near = np.zeros((places, near.shape[1]), np.uint32)
+        self._near[1:] = near + 1
+        self._apart = np.zeros(self._near.shape)
+        self._apart[1:] = round_distances(apart, rounding)
+        self._clients = np.zeros((places, 2))
+        self._clients[1:, kernel.DEMAND] = problem.delivery[:, 0]
+        self._clients[:, kernel.HOME] = round_distances(np.hypot(*(coords - coords[0]).T), rounding)
+        home = float(self._clients[:, kernel.HOME].max())
+        penalty = 10.0 * (home + 1.0) * 2.0
+        capacity = kind.capacity[0]
+        self._settings = np.array(
+            [ROUNDINGS.index(rounding), capacity, params.mean_removed, params.max_string, params.blink]
+            + [params.num_neighbours, penalty]
+        )
+        self._rng = np.array(spawn_seeds(seed, 2), np.uint64)[:1] * np.uint64(2**31) + np.uint64(
+            spawn_seeds(seed, 2)[1] | 1
+        )
+        routes = self._first_routes(capacity) if start is None else [list(route) for route in start]
+        fair = 2.0 * problem.delivery.sum() / capacity if 0.0 < capacity < math.inf else 1.0
+        self._num_routes = min(kind.count, max(len(routes), math.ceil(fair) + 50), places - 1)
+        self._allocate(places)
+        self._load(routes[: self._num_routes])
+
+    def _first_routes(self, capacity: float) -> list[list[int]]:
+        chain = savings_routes(self._clients, self._near, self._apart, capacity)
+        cuts = np.flatnonzero(chain == 0)
+        routes = [part[part > 0].tolist() for part in np.split(chain, cuts + 1)]
+        loads = [float(self._clients[route, kernel.DEMAND].sum()) for route in routes]
+        full = sorted(range(len(routes)), key=lambda number: -loads[number])
+        return [routes[number] for number in full if routes[number] and loads[number] <= capacity + 1e-9]
+
+    def _allocate(self, places: int) -> None:
+        count, coords = self._num_routes, self.problem.travel.coords
+        nodes = places + count
+        self._links = np.zeros((nodes, 4), np.uint32)
+        self._links[:places, ROUTE] = count
+        self._links[places:, ROUTE] = np.arange(count)
+        self._links[places:, [PRED, SUCC]] = np.arange(places, nodes)[:, None]
+        self._nodes = np.zeros((nodes, 4))
+        self._nodes[:places, :2] = coords
+        self._nodes[places:, :2] = self._nodes[0, :2]
+        self._routes = np.zeros((count + 1, 2))
+        self._routes[count, kernel.LOAD] = np.inf
+        self._state = np.zeros(8, np.int64)
+        self._lists = np.zeros((nodes, 5), np.int64)
+        self._lists[:count, kernel.C_EMPTY] = np.arange(count)[::-1]
+        self._lists[:count, kernel.C_WAITING] = 1
+        self._state[kernel.EMPTY] = count
+        self._best = np.arange(nodes, dtype=np.uint32)
+        self._costs = np.zeros(2)
+
+    def _load(self, routes: list[list[int]]) -> None:
+        places = len(self._clients)
+        cost = 0.0
+        given = np.zeros(places, bool)
+        rounding = int(self._settings[kernel.ROUNDING])
+        for number, route in enumerate(routes):
+            kernel.load_route(
+                self._links, self._nodes, self._routes, self._clients, self._state, rounding,
+                np.array(route, np.int64), places + number,
+            )  # fmt: skip
+            given[route] = True
+        ends = np.arange(places, places + len(routes))
+        clients = np.flatnonzero(given)
+        cost = float(self._nodes[np.concatenate([clients, ends]), kernel.OUT].sum())
+        left = np.flatnonzero(~given[1:]) + 1
+        left = left[np.argsort(-self._clients[left, kernel.DEMAND], kind="stable")]
+        cost += kernel.insert_clients(
+            self._links, self._nodes, self._routes, self._clients, self._near, self._apart, self._settings, self._rng,
+            self._state, self._lists, left, len(left), np.zeros((len(left) + 1, 2), np.int64),
+        )  # fmt: skip
+        self._state[kernel.LOGGED] = 0
+        self._best[:] = self._links[:, SUCC]
+        self._costs[:] = cost
+
+    @property
+    def best_cost(self) -> float:
+        """Cost of the best answer in reported units; a penalty is part of it for each absent client."""
+        kind = self.problem.vehicle_types[0]
+        return float(self._costs[1]) * kind.distance_cost / self.problem.cost_scale
+
+    @property
+    def step(self) -> float:
+        """Mean length of the ways between clients: the unit of temperature."""
+        places = len(self._clients)
+        inner = (self._links[1:places, SUCC] < places) & (self._links[1:places, ROUTE] < self._num_routes)
+        steps = self._nodes[1:places, kernel.OUT]
+        found = steps[inner] if inner.any() else 2.0 * self._clients[1:, kernel.HOME]
+        return float(found.mean())
+
+    def run(self, temperatures: tuple[float, float], rounds: int) -> None:
+        """Anneal for a number of rounds."""
+        kernel.anneal_cvrp(
+            self._links, self._nodes, self._routes, self._clients, self._near, self._apart, self._settings, self._rng,
+            self._state, self._lists, self._best, self._costs, temperatures, rounds,
+        )  # fmt: skip
+
+    def routes(self) -> tuple[list[list[int]], list[int]]:
+        """Return the best routes and the types of their vehicles."""
+        places, found = len(self._clients), []
+        behind = self._best.tolist()
+        for end in range(places, places + self._num_routes):
+            route, node = [], behind[end]
+            while node < places:
+                route.append(node)
+                node = behind[node]
+            if route:
+                found.append(route)
+        return found, [0] * len(found)
