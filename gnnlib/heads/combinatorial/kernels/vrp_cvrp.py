@@ -19,6 +19,7 @@ from gnnlib.heads.combinatorial.kernels.vrp_strings import (
     PRED,
     ROUTE,
     SUCC,
+    as_index,
     draw_below,
     draw_unit,
     first_of_string,
@@ -173,21 +174,21 @@ def _best_place(
         if behind >= num_places:
             cost = base + home
             if cost < best and draw_unit(rng) >= blink:
-                best, at = cost, np.int64(other)
+                best, at = cost, as_index(other)
         elif base + reach < best:
             cost = base + measure(nodes, client, behind, rounding)
             if cost < best and draw_unit(rng) >= blink:
-                best, at = cost, np.int64(other)
+                best, at = cost, as_index(other)
         before = links[other, PRED]
         base = reach - nodes[other, IN]
         if before >= num_places:
             cost = base + home
             if cost < best and draw_unit(rng) >= blink:
-                best, at = cost, np.int64(before)
+                best, at = cost, as_index(before)
         elif base + reach < best:
             cost = base + measure(nodes, client, before, rounding)
             if cost < best and draw_unit(rng) >= blink:
-                best, at = cost, np.int64(before)
+                best, at = cost, as_index(before)
     return at, best
 
 
@@ -208,9 +209,9 @@ def _any_place(
     for route in range(len(routes) - 1):
         if routes[route, LOAD] > room:
             continue
-        node = np.int64(num_places + route)
+        node = as_index(num_places + route)
         while True:
-            behind = np.int64(links[node, SUCC])
+            behind = as_index(links[node, SUCC])
             cost = measure(nodes, node, client, rounding) + measure(nodes, client, behind, rounding) - nodes[node, OUT]
             if cost < best:
                 best, at = cost, node
@@ -304,8 +305,8 @@ def _ruin(
     for k in range(-1, near.shape[1]):
         if strings <= 0:
             break
-        client = centre if k < 0 else np.int64(near[centre, k])
-        route = np.int64(links[client, ROUTE])
+        client = centre if k < 0 else as_index(near[centre, k])
+        route = as_index(links[client, ROUTE])
         if route >= len(routes) - 1 or stamps[route] == now:
             continue
         stamps[route] = now
@@ -314,7 +315,7 @@ def _ruin(
             links, rng, client, int(routes[route, SIZE]), longest, num_places
         )
         for i in range(span):
-            behind = np.int64(links[node, SUCC])
+            behind = as_index(links[node, SUCC])
             if not stays_from <= i < stays_from + kept:
                 log[state[LOGGED], 0] = node
                 log[state[LOGGED], 1] = links[node, PRED]
@@ -346,7 +347,7 @@ def _take_back(
         if before >= 0:
             _put_in(links, nodes, routes, clients, state, rounding, client, before)
         else:
-            route = np.int64(links[client, ROUTE])
+            route = as_index(links[client, ROUTE])
             _take_out(links, nodes, routes, clients, state, rounding, client)
             _note_if_empty(links, lists, state, num_places, route)
 
@@ -358,7 +359,7 @@ def _mark_changed(links: Links, state: IntArray, lists: IntArray, log: IntArray)
     for i in range(state[LOGGED]):
         for node in (log[i, 0], log[i, 1]):
             if node >= 0:
-                route = np.int64(links[node, ROUTE])
+                route = as_index(links[node, ROUTE])
                 if route < none and lists[route, C_MARKED] == 0:
                     lists[route, C_MARKED] = 1
                     lists[state[CHANGED], C_CHANGED] = route
@@ -372,9 +373,9 @@ def _copy_changed(links: Links, best: Links, state: IntArray, lists: IntArray, n
     for i in range(state[CHANGED]):
         route = lists[i, C_CHANGED]
         lists[route, C_MARKED] = 0
-        node = np.int64(num_places + route)
+        node = as_index(num_places + route)
         while True:
-            behind = np.int64(links[node, SUCC])
+            behind = as_index(links[node, SUCC])
             best[node] = behind
             node = behind
             if node >= num_places:

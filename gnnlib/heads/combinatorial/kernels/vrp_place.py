@@ -48,7 +48,7 @@ from gnnlib.heads.combinatorial.kernels.vrp_route import (
     next_opening,
     price_sequence,
 )
-from gnnlib.heads.combinatorial.kernels.vrp_strings import PRED, ROUTE, SUCC, draw_unit
+from gnnlib.heads.combinatorial.kernels.vrp_strings import PRED, ROUTE, SUCC, as_index, draw_unit
 
 if TYPE_CHECKING:
     from gnnlib.typing import FloatArray, IntArray
@@ -168,10 +168,10 @@ def best_place(
     is_pickup = amounts[client, amounts.shape[1] - 1] > 0.0
     before_all = best
     for k in range(near.shape[1]):
-        other = np.int64(near[client, k])
+        other = as_index(near[client, k])
         if other < 0 or (k >= flags[NEAR] and best < before_all):
             break
-        route = np.int64(links[other, ROUTE])
+        route = as_index(links[other, ROUTE])
         if route < 0:
             continue
         kind = route_kind[route]
@@ -185,8 +185,8 @@ def best_place(
             continue
         per_distance, profile = kinds[fitting, PER_DISTANCE], int(kinds[kind, PROFILE])
         for side in range(2):
-            before = other if side == 0 else np.int64(links[other, PRED])
-            behind = np.int64(links[before, SUCC])
+            before = other if side == 0 else as_index(links[other, PRED])
+            behind = as_index(links[before, SUCC])
             a, b = links[before, PLACE], links[behind, PLACE]
             there = hop_distance(xy, far, rounding, profile, a, client)
             away = hop_distance(xy, far, rounding, profile, client, b)
@@ -227,11 +227,11 @@ def _wrong_stage(amounts: FloatArray, places: int, bodies: int, before: int, beh
 def list_route(links: Links, route: int, bodies: int, sequence: IntArray) -> int:
     """Write the nodes of a route into `sequence`; return how many there are."""
     count = 0
-    node = np.int64(links[bodies + route, SUCC])
+    node = as_index(links[bodies + route, SUCC])
     while node < bodies:
         sequence[count] = node
         count += 1
-        node = np.int64(links[node, SUCC])
+        node = as_index(links[node, SUCC])
     return count
 
 
@@ -366,7 +366,7 @@ def best_pair_place(
     for q in range(dimensions):
         room[q] = caps[kind, q] - amounts[first, dimensions + q] - routes[route, LOADS + q] + SLACK
     end = bodies + route + len(routes)
-    before = np.int64(bodies + route)
+    before = as_index(bodies + route)
     direct = hop_distance(xy, far, rounding, profile, first, second)
     direct_time = hop_duration(long, profile, first, second) if own_times else direct
     carried = np.zeros(dimensions)
@@ -374,7 +374,7 @@ def best_pair_place(
         if before < bodies:
             for q in range(dimensions):
                 carried[q] += amounts[before, dimensions + q]
-        after = np.int64(links[before, SUCC])
+        after = as_index(links[before, SUCC])
         a, b = links[before, PLACE], links[after, PLACE]
         there = hop_distance(xy, far, rounding, profile, a, first)
         away = hop_distance(xy, far, rounding, profile, first, b)
@@ -435,7 +435,7 @@ def _second_place(
     longest = kinds[kind, MAX_DISTANCE] - routes[route, DISTANCE] + SLACK
     base = there - nodes[before, OUT]
     node, step, step_time, clock = first, direct, direct_time, departs
-    behind = np.int64(links[before, SUCC])
+    behind = as_index(links[before, SUCC])
     load = carried.copy()
     onward, onward_time = away, away_time
     while True:
@@ -469,4 +469,4 @@ def _second_place(
         step = hop_distance(xy, far, rounding, profile, links[node, PLACE], second) - nodes[node, OUT]
         step_time = hop_duration(long, profile, links[node, PLACE], second) if own_times else step + nodes[node, OUT]
         onward, onward_time = nodes[node, OUT], nodes[node, TOUT]
-        behind = np.int64(links[node, SUCC])
+        behind = as_index(links[node, SUCC])

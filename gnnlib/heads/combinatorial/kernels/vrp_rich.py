@@ -62,6 +62,7 @@ from gnnlib.heads.combinatorial.kernels.vrp_strings import (
     PRED,
     ROUTE,
     SUCC,
+    as_index,
     draw_below,
     draw_unit,
     first_of_string,
@@ -203,12 +204,12 @@ def _turn_kind(
     profile = int(kinds[kind, PROFILE])
     find_hops(links, nodes, xy, far, long, flags, profile, first)
     if kinds[old, PROFILE] == kinds[kind, PROFILE]:
-        find_hops(links, nodes, xy, far, long, flags, profile, np.int64(links[last, PRED]))
+        find_hops(links, nodes, xy, far, long, flags, profile, as_index(links[last, PRED]))
         return
-    node = np.int64(links[first, SUCC])
+    node = as_index(links[first, SUCC])
     while node != last:
         find_hops(links, nodes, xy, far, long, flags, profile, node)
-        node = np.int64(links[node, SUCC])
+        node = as_index(links[node, SUCC])
 
 
 @nb.njit(cache=True)
@@ -404,9 +405,9 @@ def _copy_changed(
         route = lists[i, L_CHANGED]
         lists[route, L_MARKED] = 0
         best_kind[route] = lists[route, L_KIND]
-        node = np.int64(flags[BODIES] + route)
+        node = as_index(flags[BODIES] + route)
         while True:
-            behind = np.int64(links[node, SUCC])
+            behind = as_index(links[node, SUCC])
             best[node] = behind
             node = behind
             if node >= flags[BODIES]:
@@ -484,10 +485,10 @@ def _ruin(
     count, optional = 0, int(2.0 * settings[MEAN_REMOVED])
     lost = 0.0
     for k in range(-1, near.shape[1]):
-        client = centre if k < 0 else np.int64(near[centre, k])
+        client = centre if k < 0 else as_index(near[centre, k])
         if client < 0 or strings <= 0:
             break
-        route = np.int64(links[client, ROUTE])
+        route = as_index(links[client, ROUTE])
         if route < 0:
             task = task_of[client]
             if optional > 0 and not required[task] and lists[task, L_TASK] != state[NOW]:
@@ -504,10 +505,10 @@ def _ruin(
         for i in range(span):
             if node >= bodies:  # a partner went from this route too
                 break
-            behind = np.int64(links[node, SUCC])
+            behind = as_index(links[node, SUCC])
             if not stays_from <= i < stays_from + kept:
                 if node < places and partner[node] == behind:
-                    behind = np.int64(links[behind, SUCC])
+                    behind = as_index(links[behind, SUCC])
                 count, lost = _remove_task(
                     links, nodes, routes, kinds, partner, xy, far, long, task_of, flags, state, lists, used, removed,
                     count, lost, log, old, node,
@@ -516,8 +517,7 @@ def _ruin(
     for i in range(state[TOUCHED]):
         route = lists[i, L_TOUCHED]
         count, lost = _settle(
-            links, nodes, routes, kinds, caps, amounts, wins, allowed, partner, xy, far, long, task_of, flags, settings,
-            rng, state, lists, used, removed, count, lost, log, old, buffer, scratch, route,
+            links, nodes, routes, kinds, caps, amounts, wins, allowed, partner, xy, far, long, task_of, flags, rng, state, lists, used, removed, count, lost, log, old, buffer, scratch, route,
         )  # fmt: skip
     return count, lost
 
@@ -575,7 +575,6 @@ def _settle(
     long: FloatArray,
     task_of: IntArray,
     flags: IntArray,
-    settings: FloatArray,
     rng: Rng,
     state: IntArray,
     lists: IntArray,
@@ -600,7 +599,7 @@ def _settle(
             if stop < flags[PLACES]:
                 continue
             _log(log, state, _TAKE_OUT, stop, links[stop, PRED])
-            at = np.int64(links[stop, PRED])
+            at = as_index(links[stop, PRED])
             _take_out(links, nodes, xy, far, long, kinds, flags, state, lists, used, stop)
             rest = list_route(links, route, bodies, buffer[1])
             price = price_sequence(
@@ -616,7 +615,7 @@ def _settle(
         )  # fmt: skip
     kind = lists[route, L_KIND]
     refresh_route(links, nodes, routes, kinds, amounts, wins, flags, route, kind)
-    node = np.int64(links[first, SUCC])
+    node = as_index(links[first, SUCC])
     if node != last and (
         _is_broken(routes, nodes, kinds, flags, route, kind)
         or (flags[BACKHAUL] and amounts[node, amounts.shape[1] - 1] > 0.0)
@@ -624,7 +623,7 @@ def _settle(
         while links[first, SUCC] != last:
             count, lost = _remove_task(
                 links, nodes, routes, kinds, partner, xy, far, long, task_of, flags, state, lists, used, removed,
-                count, lost, log, old, np.int64(links[first, SUCC]),
+                count, lost, log, old, as_index(links[first, SUCC]),
             )  # fmt: skip
         refresh_route(links, nodes, routes, kinds, amounts, wins, flags, route, kind)
     return count, lost
@@ -818,7 +817,7 @@ def _apply(
 ) -> None:
     """Carry out a choice."""
     client, before, stop = choice[CLIENT], choice[BEFORE], choice[RELOAD]
-    route = np.int64(links[before, ROUTE])
+    route = as_index(links[before, ROUTE])
     _touch(routes, state, lists, old, route)
     if lists[route, L_KIND] != choice[KIND]:
         _log(log, state, _TURN, route, lists[route, L_KIND])
@@ -886,7 +885,8 @@ def _best_of_client(
     route_kind = lists[:, L_KIND]
     stamps[-1] += 1
     now = stamps[-1]
-    spares = np.full(flags[DEPOTS] if len(stops) else 0, -1, np.int64)
+    spares = buffer[2, : flags[DEPOTS] if len(stops) else 0]
+    spares[:] = -1
     for s in range(len(stops)):
         if links[stops[s, 0], ROUTE] < 0:
             spares[stops[s, 1]] = stops[s, 0]
@@ -902,7 +902,7 @@ def _best_of_client(
             for k in range(near.shape[1]):
                 if near[one, k] < 0:
                     break
-                route = np.int64(links[near[one, k], ROUTE])
+                route = as_index(links[near[one, k], ROUTE])
                 if route < 0 or stamps[route] == now:
                     continue
                 stamps[route] = now

@@ -50,7 +50,7 @@ def hop_distance(xy: FloatArray, far: FloatArray, rounding: int, profile: int, a
     if b < 0:
         return 0.0
     if rounding < 0:
-        return far[profile if profile < len(far) else 0, a, b]  # type: ignore[no-any-return]
+        return far[profile if profile < len(far) else 0, a, b]
     dx = xy[a, 0] - xy[b, 0]
     dy = xy[a, 1] - xy[b, 1]
     exact = math.sqrt(dx * dx + dy * dy)
@@ -123,13 +123,13 @@ def refresh_route(
     for q in range(LOADS, routes.shape[1]):
         routes[route, q] = 0.0
     size, distance = 0, nodes[first, OUT]
-    node = np.int64(links[first, SUCC])
+    node = as_index(links[first, SUCC])
     while node != last:
         size += 1
         distance += nodes[node, OUT]
         for q in range(amounts.shape[1]):
             routes[route, LOADS + q] += amounts[node, q]
-        node = np.int64(links[node, SUCC])
+        node = as_index(links[node, SUCC])
     routes[route, SIZE] = size
     routes[route, DISTANCE] = distance
     routes[route, DURATION] = 0.0
@@ -161,19 +161,19 @@ def _time_route(
     """Earliest departures and latest arrivals."""
     clock = kinds[kind, OPENS]
     nodes[first, DEP] = clock
-    before, node = first, np.int64(links[first, SUCC])
+    before, node = first, as_index(links[first, SUCC])
     while node != last:
         clock = next_opening(nodes, wins, node, clock + nodes[before, TOUT]) + nodes[node, SERVICE]
         nodes[node, DEP] = clock
-        before, node = node, np.int64(links[node, SUCC])
+        before, node = node, as_index(links[node, SUCC])
     nodes[last, DEP] = clock + nodes[before, TOUT]
     latest = kinds[kind, CLOSES]
     nodes[last, LATE] = latest
-    node = np.int64(links[last, PRED])
+    node = as_index(links[last, PRED])
     while node != first:
         latest = last_opening(nodes, wins, node, latest - nodes[node, TOUT] - nodes[node, SERVICE])
         nodes[node, LATE] = latest
-        node = np.int64(links[node, PRED])
+        node = as_index(links[node, PRED])
 
 
 @nb.njit(cache=True)
@@ -188,11 +188,11 @@ def _last_route(
 ) -> float:
     """Duration of leaving as late as the earliest end allows."""
     returns = nodes[last, DEP]
-    node = np.int64(links[last, PRED])
+    node = as_index(links[last, PRED])
     latest = returns - nodes[node, TOUT]
     while node != first:
         begin = last_opening(nodes, wins, node, latest - nodes[node, SERVICE])
-        node = np.int64(links[node, PRED])
+        node = as_index(links[node, PRED])
         latest = begin - nodes[node, TOUT]
     return float(returns - max(latest, kinds[kind, OPENS]))
 
@@ -203,7 +203,7 @@ def _segment_route(
 ) -> None:
     """Shortest duration, earliest and latest start of the route up to every node, and from it on."""
     nodes[first, D_TO], nodes[first, E_TO], nodes[first, L_TO] = 0.0, kinds[kind, OPENS], np.inf
-    before, node = first, np.int64(links[first, SUCC])
+    before, node = first, as_index(links[first, SUCC])
     while before != last:
         opens, closes, service = nodes[node, OPEN], nodes[node, CLOSE], nodes[node, SERVICE]
         if node == last:
@@ -213,9 +213,9 @@ def _segment_route(
         nodes[node, D_TO] = way + wait + service
         nodes[node, E_TO] = max(opens - way, nodes[before, E_TO]) - wait
         nodes[node, L_TO] = min(closes - way, nodes[before, L_TO])
-        before, node = node, np.int64(links[node, SUCC])
+        before, node = node, as_index(links[node, SUCC])
     nodes[last, D_ON], nodes[last, E_ON], nodes[last, L_ON] = 0.0, -np.inf, kinds[kind, CLOSES]
-    behind, node = last, np.int64(links[last, PRED])
+    behind, node = last, as_index(links[last, PRED])
     while node != first:
         way = nodes[node, SERVICE] + nodes[node, TOUT]
         opens, closes = nodes[node, OPEN], nodes[node, CLOSE]
@@ -223,7 +223,7 @@ def _segment_route(
         nodes[node, D_ON] = way + nodes[behind, D_ON] + wait
         nodes[node, E_ON] = max(nodes[behind, E_ON] - way, opens) - wait
         nodes[node, L_ON] = min(nodes[behind, L_ON] - way, closes)
-        behind, node = node, np.int64(links[node, PRED])
+        behind, node = node, as_index(links[node, PRED])
 
 
 @nb.njit(cache=True)
@@ -251,12 +251,12 @@ def price_sequence(
     """
     profile, rounding = int(kinds[kind, PROFILE]), flags[ROUNDING]
     clock, distance = kinds[kind, OPENS], 0.0
-    before = np.int64(kinds[kind, START])
+    before = as_index(kinds[kind, START])
     for i in range(count):
         node = sequence[i]
         if not allowed[node, kind]:
             return np.inf
-        place = np.int64(links[node, PLACE])
+        place = as_index(links[node, PLACE])
         step = hop_distance(xy, far, rounding, profile, before, place)
         lasts = hop_duration(long, profile, before, place) if flags[OWN_TIMES] else step
         distance += step

@@ -6,7 +6,7 @@ Routing Problems*, Algorithm 2: a few routes near one client lose a string of ne
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numba as nb
 import numpy as np
@@ -15,7 +15,17 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from gnnlib.heads.combinatorial.kernels.state import Int32Array
 
-__all__ = ["PRED", "ROUTE", "SUCC", "draw_below", "draw_unit", "first_of_string", "order_by_key", "string_sizes"]
+__all__ = [
+    "PRED",
+    "ROUTE",
+    "SUCC",
+    "as_index",
+    "draw_below",
+    "draw_unit",
+    "first_of_string",
+    "order_by_key",
+    "string_sizes",
+]
 
 #: Columns of `links`, one row a node: the node before, the node behind, the route.
 PRED, SUCC, ROUTE = 0, 1, 2
@@ -25,6 +35,12 @@ _SPLIT = 0.5
 
 _LONGER = 0.01
 """Probability with which one more client stays (beta in the paper)."""
+
+
+@nb.njit(cache=True, inline="always")
+def as_index(number: Any) -> int:
+    """Return a signed index: arithmetic of unsigned and signed numbers would give floats."""
+    return np.int64(number)  # type: ignore[return-value]
 
 
 @nb.njit(cache=True, inline="always")
@@ -97,9 +113,9 @@ def first_of_string(
         node = links[node, SUCC]
     low = max(0, span - 1 - after)
     back = low + draw_below(rng, before - low + 1)
-    first = np.int64(client)
+    first = as_index(client)
     for _ in range(back):
-        first = np.int64(links[first, PRED])
+        first = as_index(links[first, PRED])
     stays_from = 1 + draw_below(rng, length - 1) if kept > 0 else span
     return first, span, kept, stays_from
 

@@ -54,10 +54,11 @@ def nearest_clients(coords: FloatArray, count: int) -> tuple[IntArray, FloatArra
     """Numbers and distances [n, K] of the nearest other points, nearest first."""
     n = len(coords)
     width = min(count, n - 1)
-    apart, near = cKDTree(coords).query(coords, width + 1)
-    own = near.reshape(n, -1) == np.arange(n)[:, None]
+    found = cKDTree(coords).query(coords, width + 1)
+    apart, near = np.reshape(found[0], (n, -1)), np.reshape(found[1], (n, -1))
+    own = near == np.arange(n)[:, None]
     own[~own.any(axis=1), -1] = True  # among many equal points a point may miss itself
-    return near.reshape(n, -1)[~own].reshape(n, width), apart.reshape(n, -1)[~own].reshape(n, width)
+    return near[~own].reshape(n, width), apart[~own].reshape(n, width)
 
 
 @dataclass(frozen=True)
@@ -199,7 +200,7 @@ def _is_mixed(problem: VRP) -> bool:
 
 
 def _amounts(problem: VRP, bodies: int, *, exact: bool) -> tuple[FloatArray, FloatArray]:
-    """Loads of the nodes and capacities, see `vrp_route`."""
+    """Return the loads of the nodes and the capacities, see `vrp_route`."""
     first, places = problem.num_depots, problem.travel.num_places
     caps = np.array([kind.capacity for kind in problem.vehicle_types]).reshape(len(problem.vehicle_types), -1)
     delivery, pickup = problem.delivery, problem.pickup
@@ -211,7 +212,7 @@ def _amounts(problem: VRP, bodies: int, *, exact: bool) -> tuple[FloatArray, Flo
         parts, caps = [delivery, pickup], np.concatenate([caps, caps], axis=1)
     else:
         parts = [delivery + pickup]
-    rows = np.concatenate([*parts, (pickup > 0.0).any(axis=1)[:, None]], axis=1)
+    rows = np.concatenate([*parts, np.any(pickup > 0.0, axis=1, keepdims=True)], axis=1)
     amounts = np.zeros((bodies, rows.shape[1]))
     amounts[first:places] = rows
     return amounts, np.ascontiguousarray(caps)
@@ -225,8 +226,10 @@ def _kinds(problem: VRP) -> FloatArray:
         opens = max(kind.shift[0], float(hours[kind.start, 0]))
         end = -1 if kind.end is None else kind.end
         rows.append(
-            [kind.count, kind.fixed_cost, kind.distance_cost, kind.duration_cost, opens, closes, kind.max_distance]
-            + [kind.max_duration, kind.start, end, kind.profile, kind.trips]
+            [
+                *(kind.count, kind.fixed_cost, kind.distance_cost, kind.duration_cost, opens, closes),
+                *(kind.max_distance, kind.max_duration, kind.start, end, kind.profile, kind.trips),
+            ]
         )
     return np.array(rows, dtype=np.float64)
 

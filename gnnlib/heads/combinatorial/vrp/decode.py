@@ -119,7 +119,7 @@ class RouteSearch:
 
 
 def _next_slice(done: int, seconds: float, remaining_s: float) -> int:
-    """Rounds until the next look at the clock, from how long the last ones took."""
+    """Return the rounds until the next look at the clock, from how long the last ones took."""
     per_round = max(seconds, 1e-6) / done
     return max(1, min(4 * done, int(min(_SLICE_S, 0.5 * remaining_s + 1e-3) / per_round)))
 

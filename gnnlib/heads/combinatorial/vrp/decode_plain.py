@@ -59,8 +59,10 @@ class PlainEngine:
         penalty = 10.0 * (home + 1.0) * 2.0
         capacity = kind.capacity[0]
         self._settings = np.array(
-            [ROUNDINGS.index(rounding), capacity, params.mean_removed, params.max_string, params.blink]
-            + [params.num_neighbours, penalty]
+            [
+                *(ROUNDINGS.index(rounding), capacity, params.mean_removed, params.max_string, params.blink),
+                *(params.num_neighbours, penalty),
+            ]
         )
         self._rng = np.array(spawn_seeds(seed, 2), np.uint64)[:1] * np.uint64(2**31) + np.uint64(
             spawn_seeds(seed, 2)[1] | 1

@@ -100,7 +100,8 @@ class RichEngine:
         self._costs = np.zeros(2)
 
     def _load(self, routes: Sequence[Sequence[int]], kinds: Sequence[int]) -> None:
-        data, free = self._data, {}
+        data = self._data
+        free: dict[int, list[int]] = {}
         for node, depot in data.stops.tolist():
             free.setdefault(depot, []).append(node)
         scratch = np.zeros(len(self._nodes) + 8)
@@ -118,10 +119,9 @@ class RichEngine:
         data = self._data
         client = data.members[tasks, 0]
         pickup = data.amounts[client, -1] * float(data.flags[columns.BACKHAUL])
-        if data.flags[columns.TIMED]:
-            keys = data.wins[client, 0, 1]  # those that must be reached early begin the routes
-        else:
-            keys = -np.abs(data.amounts[client, :-1]).sum(axis=1)
+        # those that must be reached early begin the routes
+        timed = data.flags[columns.TIMED]
+        keys = data.wins[client, 0, 1] if timed else -np.abs(data.amounts[client, :-1]).sum(axis=1)
         order = tasks[np.lexsort((self._order.random(len(tasks)), keys, pickup))]
         kernel.insert_tasks(
             self._links, self._nodes, self._routes, data.kinds, data.caps, data.amounts, data.wins, data.allowed,
