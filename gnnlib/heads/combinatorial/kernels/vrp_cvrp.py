@@ -15,6 +15,26 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from gnnlib.heads.combinatorial.kernels.vrp_cvrp_moves import (
+    ABSENT,
+    C_ABSENT,
+    C_CHANGED,
+    C_MARKED,
+    CHANGED,
+    DEMAND,
+    HOME,
+    LOGGED,
+    MAX_STRING,
+    MEAN_REMOVED,
+    PENALTY,
+    ROUNDING,
+    SIZE,
+    USED,
+    insert_clients,
+    note_if_empty,
+    put_in,
+    take_out,
+)
 from gnnlib.heads.combinatorial.kernels.vrp_strings import (
     PRED,
     ROUTE,
@@ -30,195 +50,12 @@ from gnnlib.heads.combinatorial.kernels.vrp_strings import (
 if TYPE_CHECKING:
     from gnnlib.typing import FloatArray, IntArray
 
-__all__ = ["anneal_cvrp", "insert_clients", "load_route", "measure"]
 
 Links = npt.NDArray[np.uint32]
 Rng = npt.NDArray[np.uint64]
 
-#: Columns of `nodes`, one row a node: the point, and the distances to the node behind and from the node before.
-X, Y, OUT, IN = 0, 1, 2, 3
-#: Columns of `routes`.
-LOAD, SIZE = 0, 1
-#: Columns of `clients`.
-DEMAND, HOME = 0, 1
-#: Entries of `state`: routes with clients, absent clients, routes in the stack of empty ones, changed routes, length
-#: of the log.
-USED, ABSENT, EMPTY, CHANGED, LOGGED = 0, 1, 2, 3, 4
-#: Columns of `lists`: absent clients, stack of empty routes, whether a route is in it, changed routes, whether changed.
-C_ABSENT, C_EMPTY, C_WAITING, C_CHANGED, C_MARKED = 0, 1, 2, 3, 4
-#: Entries of `settings`.
-ROUNDING, CAPACITY, MEAN_REMOVED, MAX_STRING, BLINK, NEAR, PENALTY = 0, 1, 2, 3, 4, 5, 6
 
-
-@nb.njit(cache=True, inline="always")
-def measure(nodes: FloatArray, a: int, b: int, rounding: int) -> float:
-    """Distance of two nodes: exact (0), to the nearest whole number (1), down (2) or up (3)."""
-    dx = nodes[a, X] - nodes[b, X]
-    dy = nodes[a, Y] - nodes[b, Y]
-    exact = math.sqrt(dx * dx + dy * dy)
-    if rounding == 1:
-        return float(int(exact + 0.5))
-    if rounding == 0:
-        return exact
-    return float(int(exact)) if rounding == 2 else math.ceil(exact)
-
-
-@nb.njit(cache=True)
-def _take_out(
-    links: Links,
-    nodes: FloatArray,
-    routes: FloatArray,
-    clients: FloatArray,
-    state: IntArray,
-    rounding: int,
-    client: int,
-) -> float:
-    """Unlink a client; return by how much the cost changes."""
-    before, behind, route = links[client, PRED], links[client, SUCC], links[client, ROUTE]
-    step = measure(nodes, before, behind, rounding)
-    links[before, SUCC] = behind
-    links[behind, PRED] = before
-    links[client, ROUTE] = len(routes) - 1
-    routes[route, LOAD] -= clients[client, DEMAND]
-    routes[route, SIZE] -= 1.0
-    if before == behind:
-        state[USED] -= 1
-    nodes[before, OUT] = step
-    nodes[behind, IN] = step
-    return step - nodes[client, IN] - nodes[client, OUT]
-
-
-@nb.njit(cache=True)
-def _put_in(
-    links: Links,
-    nodes: FloatArray,
-    routes: FloatArray,
-    clients: FloatArray,
-    state: IntArray,
-    rounding: int,
-    client: int,
-    before: int,
-) -> float:
-    """Link a client behind `before`; return by how much the cost changes."""
-    behind, route = links[before, SUCC], links[before, ROUTE]
-    there = measure(nodes, before, client, rounding)
-    away = measure(nodes, client, behind, rounding)
-    change = there + away - nodes[before, OUT]
-    if before == behind:
-        state[USED] += 1
-    links[before, SUCC] = client
-    links[behind, PRED] = client
-    links[client, PRED] = before
-    links[client, SUCC] = behind
-    links[client, ROUTE] = route
-    routes[route, LOAD] += clients[client, DEMAND]
-    routes[route, SIZE] += 1.0
-    nodes[before, OUT] = there
-    nodes[client, IN] = there
-    nodes[client, OUT] = away
-    nodes[behind, IN] = away
-    return change
-
-
-@nb.njit(cache=True)
-def _empty_route(links: Links, lists: IntArray, state: IntArray, num_places: int) -> int:
-    """Return the end node of an empty route, which stays in the stack, or -1."""
-    while state[EMPTY] > 0:
-        route = lists[state[EMPTY] - 1, C_EMPTY]
-        if links[num_places + route, SUCC] == num_places + route:
-            return num_places + route
-        state[EMPTY] -= 1
-        lists[route, C_WAITING] = 0
-    return -1
-
-
-@nb.njit(cache=True)
-def _note_if_empty(links: Links, lists: IntArray, state: IntArray, num_places: int, route: int) -> None:
-    if lists[route, C_WAITING] == 0 and links[num_places + route, SUCC] == num_places + route:
-        lists[state[EMPTY], C_EMPTY] = route
-        lists[route, C_WAITING] = 1
-        state[EMPTY] += 1
-
-
-@nb.njit(cache=True)
-def _best_place(
-    links: Links,
-    nodes: FloatArray,
-    routes: FloatArray,
-    clients: FloatArray,
-    near: Links,
-    apart: FloatArray,
-    settings: FloatArray,
-    rng: Rng,
-    num_places: int,
-    client: int,
-) -> tuple[int, float]:
-    """Return the cheapest position next to a neighbour (the node before it, or -1) and its cost.
-
-    A position is overlooked with the probability of a blink; only those that would be chosen need the draw.
-    """
-    best, at = np.inf, -1
-    rounding, blink, most = int(settings[ROUNDING]), settings[BLINK], int(settings[NEAR])
-    room = settings[CAPACITY] - clients[client, DEMAND] + 1e-9
-    home = clients[client, HOME]
-    for k in range(near.shape[1]):
-        if k >= most and at >= 0:
-            break
-        other = near[client, k]
-        if routes[links[other, ROUTE], LOAD] > room:
-            continue
-        reach = apart[client, k]
-        # a neighbour's neighbour that is nearer has been looked at, so that its distance is at least `reach` here
-        behind = links[other, SUCC]
-        base = reach - nodes[other, OUT]
-        if behind >= num_places:
-            cost = base + home
-            if cost < best and draw_unit(rng) >= blink:
-                best, at = cost, as_index(other)
-        elif base + reach < best:
-            cost = base + measure(nodes, client, behind, rounding)
-            if cost < best and draw_unit(rng) >= blink:
-                best, at = cost, as_index(other)
-        before = links[other, PRED]
-        base = reach - nodes[other, IN]
-        if before >= num_places:
-            cost = base + home
-            if cost < best and draw_unit(rng) >= blink:
-                best, at = cost, as_index(before)
-        elif base + reach < best:
-            cost = base + measure(nodes, client, before, rounding)
-            if cost < best and draw_unit(rng) >= blink:
-                best, at = cost, as_index(before)
-    return at, best
-
-
-@nb.njit(cache=True)
-def _any_place(
-    links: Links,
-    nodes: FloatArray,
-    routes: FloatArray,
-    clients: FloatArray,
-    settings: FloatArray,
-    num_places: int,
-    client: int,
-) -> tuple[int, float]:
-    """Look at every position of every route."""
-    best, at = np.inf, -1
-    rounding = int(settings[ROUNDING])
-    room = settings[CAPACITY] - clients[client, DEMAND] + 1e-9
-    for route in range(len(routes) - 1):
-        if routes[route, LOAD] > room:
-            continue
-        node = as_index(num_places + route)
-        while True:
-            behind = as_index(links[node, SUCC])
-            cost = measure(nodes, node, client, rounding) + measure(nodes, client, behind, rounding) - nodes[node, OUT]
-            if cost < best:
-                best, at = cost, node
-            node = behind
-            if node >= num_places:
-                break
-    return at, best
+__all__ = ["anneal_cvrp"]
 
 
 @nb.njit(cache=True)
@@ -236,47 +73,6 @@ def _sort_removed(clients: FloatArray, removed: IntArray, keys: FloatArray, coun
         else:
             keys[i] = clients[client, HOME]
     order_by_key(removed, keys, count)
-
-
-@nb.njit(cache=True)
-def insert_clients(
-    links: Links,
-    nodes: FloatArray,
-    routes: FloatArray,
-    clients: FloatArray,
-    near: Links,
-    apart: FloatArray,
-    settings: FloatArray,
-    rng: Rng,
-    state: IntArray,
-    lists: IntArray,
-    removed: IntArray,
-    count: int,
-    log: IntArray,
-) -> float:
-    """Insert the first `count` of `removed` one after the other where it costs least; return the change of the cost."""
-    num_places = len(clients)
-    rounding = int(settings[ROUNDING])
-    change = 0.0
-    for i in range(count):
-        client = removed[i]
-        at, best = _best_place(links, nodes, routes, clients, near, apart, settings, rng, num_places, client)
-        if best > 2.0 * clients[client, HOME] or at < 0:
-            fresh = _empty_route(links, lists, state, num_places)
-            if fresh >= 0 and clients[client, DEMAND] <= settings[CAPACITY]:
-                at = fresh
-            elif at < 0:
-                at, best = _any_place(links, nodes, routes, clients, settings, num_places, client)
-        if at < 0:
-            lists[state[ABSENT], C_ABSENT] = client
-            state[ABSENT] += 1
-            change += settings[PENALTY]
-            continue
-        change += _put_in(links, nodes, routes, clients, state, rounding, client, at)
-        log[state[LOGGED], 0] = client
-        log[state[LOGGED], 1] = -1
-        state[LOGGED] += 1
-    return change
 
 
 @nb.njit(cache=True)
@@ -320,11 +116,11 @@ def _ruin(
                 log[state[LOGGED], 0] = node
                 log[state[LOGGED], 1] = links[node, PRED]
                 state[LOGGED] += 1
-                change += _take_out(links, nodes, routes, clients, state, rounding, node)
+                change += take_out(links, nodes, routes, clients, state, rounding, node)
                 removed[count] = node
                 count += 1
             node = behind
-        _note_if_empty(links, lists, state, num_places, route)
+        note_if_empty(links, lists, state, num_places, route)
     return count, change
 
 
@@ -345,11 +141,11 @@ def _take_back(
         state[LOGGED] -= 1
         client, before = log[state[LOGGED], 0], log[state[LOGGED], 1]
         if before >= 0:
-            _put_in(links, nodes, routes, clients, state, rounding, client, before)
+            put_in(links, nodes, routes, clients, state, rounding, client, before)
         else:
             route = as_index(links[client, ROUTE])
-            _take_out(links, nodes, routes, clients, state, rounding, client)
-            _note_if_empty(links, lists, state, num_places, route)
+            take_out(links, nodes, routes, clients, state, rounding, client)
+            note_if_empty(links, lists, state, num_places, route)
 
 
 @nb.njit(cache=True)
@@ -460,21 +256,3 @@ def anneal_cvrp(
             state[ABSENT] = absent
             for i in range(absent):
                 lists[i, C_ABSENT] = held[i]
-
-
-@nb.njit(cache=True)
-def load_route(
-    links: Links,
-    nodes: FloatArray,
-    routes: FloatArray,
-    clients: FloatArray,
-    state: IntArray,
-    rounding: int,
-    route: IntArray,
-    end: int,
-) -> None:
-    """Fill an empty route with clients in their order."""
-    before = end
-    for client in route:
-        _put_in(links, nodes, routes, clients, state, rounding, client, before)
-        before = client

@@ -13,7 +13,7 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from gnnlib.heads.combinatorial.kernels.vrp_strings import PRED, SUCC
+from gnnlib.heads.combinatorial.kernels.vrp_strings import PRED, SUCC, as_index
 
 if TYPE_CHECKING:
     from gnnlib.typing import FloatArray, IntArray

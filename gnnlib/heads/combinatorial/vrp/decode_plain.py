@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gnnlib.heads.combinatorial.kernels import vrp_cvrp as kernel
+from gnnlib.heads.combinatorial.kernels import vrp_cvrp_moves as kernel
+from gnnlib.heads.combinatorial.kernels.vrp_cvrp import anneal_cvrp
 from gnnlib.heads.combinatorial.kernels.vrp_savings import savings_routes
 from gnnlib.heads.combinatorial.kernels.vrp_strings import PRED, ROUTE, SUCC
 from gnnlib.heads.combinatorial.vrp.arrays import nearest_clients
@@ -142,7 +143,7 @@ class PlainEngine:
 
     def run(self, temperatures: tuple[float, float], rounds: int) -> None:
         """Anneal for a number of rounds."""
-        kernel.anneal_cvrp(
+        anneal_cvrp(
             self._links, self._nodes, self._routes, self._clients, self._near, self._apart, self._settings, self._rng,
             self._state, self._lists, self._best, self._costs, temperatures, rounds,
         )  # fmt: skip

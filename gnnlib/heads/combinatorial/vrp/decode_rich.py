@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gnnlib.heads.combinatorial.kernels import vrp_rich as kernel
+from gnnlib.heads.combinatorial.kernels import vrp_rich_moves as kernel
 from gnnlib.heads.combinatorial.kernels import vrp_route as columns
+from gnnlib.heads.combinatorial.kernels.vrp_rich import anneal_rich
+from gnnlib.heads.combinatorial.kernels.vrp_rich_recreate import insert_tasks
 from gnnlib.heads.combinatorial.kernels.vrp_strings import PRED, ROUTE, SUCC
 from gnnlib.heads.combinatorial.vrp.arrays import rich_arrays
 from gnnlib.seeding import numpy_generator, spawn_seeds
@@ -123,7 +125,7 @@ class RichEngine:
         timed = data.flags[columns.TIMED]
         keys = data.wins[client, 0, 1] if timed else -np.abs(data.amounts[client, :-1]).sum(axis=1)
         order = tasks[np.lexsort((self._order.random(len(tasks)), keys, pickup))]
-        kernel.insert_tasks(
+        insert_tasks(
             self._links, self._nodes, self._routes, data.kinds, data.caps, data.amounts, data.wins, data.allowed,
             data.kin, data.partner, data.near, data.xy, data.far, data.long, data.members, data.required, data.flags,
             self._settings, self._rng, self._state, self._lists, self._used, data.stops, order,
@@ -162,7 +164,7 @@ class RichEngine:
     def run(self, temperatures: tuple[float, float], rounds: int) -> None:
         """Anneal for a number of rounds."""
         data = self._data
-        kernel.anneal_rich(
+        anneal_rich(
             self._links, self._nodes, self._routes, data.kinds, data.caps, data.amounts, data.wins, data.allowed,
             data.kin, data.partner, data.near, data.xy, data.far, data.long, data.members, data.task_of, data.required,
             data.flags, self._settings, self._rng, self._state, self._lists, self._used, data.stops, self._best,
