@@ -1,0 +1,246 @@
+"""The learned constructive policy: one for tours, capacities and time windows, and four ways to decode it.
+
+The game is that of I. Drori et al. 2020, *Learning to solve combinatorial optimization problems on real-world graphs in
+linear time*, section 3: the state is the partial routes, an action the next client (or the depot), and the reward minus
+the added cost. The graph is encoded once; after that every step is compiled code.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from gnnlib.errors import InputError
+from gnnlib.heads.combinatorial.vrp.graph import NUM_NEIGHBOURS, length_unit, near_clients, route_graph
+from gnnlib.heads.combinatorial.vrp.policy_kernel import Perceptrons, Ways, new_walk
+from gnnlib.heads.combinatorial.vrp.policy_walk import roll_out
+from gnnlib.heads.combinatorial.vrp.result import RouteResult
+from gnnlib.seeding import spawn_seeds
+
+if TYPE_CHECKING:
+    from gnnlib.encoder import GraphModel
+    from gnnlib.heads.combinatorial.vrp.head import StepPolicy
+    from gnnlib.heads.combinatorial.vrp.problem import VRP
+    from gnnlib.seeding import Seed
+    from gnnlib.typing import FloatArray, IntArray
+
+__all__ = ["DECODERS", "WEIGHTS", "Policy", "check_problem", "construct_routes", "perceptrons", "ways_of"]
+
+Decoder = Literal["greedy", "sampling", "beam", "mcts"]
+DECODERS: tuple[Decoder, ...] = ("greedy", "sampling", "beam", "mcts")
+
+WEIGHTS = "vrp-policy"
+"""Name of the shipped weights."""
+
+LARGEST = 1000
+"""Most clients of an instance that is constructed: a step looks at all of them."""
+
+_NO_EDGE = -8.0
+
+
+def check_problem(problem: VRP) -> None:
+    """Refuse what the policy has no words for.
+
+    Raises
+    ------
+    InputError
+        If the problem is not a tour, CVRP or VRPTW with one depot and one kind of vehicle.
+    """
+    kind = problem.vehicle_types[0]
+    causes = {
+        "several depots": problem.num_depots > 1,
+        "several vehicle types": len(problem.vehicle_types) > 1,
+        "open routes or reloads": kind.end is None or bool(kind.reload_depots),
+        "pickups": bool(problem.pickup.any()),
+        "loads of several dimensions": problem.delivery.shape[1] > 1,
+        "several time windows": problem.windows.shape[1] > 1,
+        "clients who need not be served": not problem.required.all(),
+        "limits of distance or duration": math.isfinite(min(kind.max_distance, kind.max_duration)),
+        "skills": any(problem.skills),
+        f"more than {LARGEST:,} clients": problem.num_clients > LARGEST,
+    }
+    found = [cause for cause, holds in causes.items() if holds]
+    if found:
+        raise InputError(f"the policy constructs tours, CVRP and VRPTW; this problem has {', '.join(found)}")
+
+
+def ways_of(problem: VRP, model: GraphModel) -> Ways:
+    """Encode an instance once and lay out what the steps of a construction need."""
+    import torch
+
+    with torch.inference_mode():
+        graph = route_graph(problem)
+        scores = model(graph)
+    places = problem.travel.num_places
+    near, lengths = near_clients(problem, NUM_NEIGHBOURS)
+    unit = length_unit(lengths)
+    tails, heads = graph.edge_index.numpy()
+    consecutive, together = np.full((places, places), _NO_EDGE), np.zeros((places, places))
+    consecutive[tails, heads] = scores.consecutive.double().clamp(_NO_EDGE, -_NO_EDGE).numpy()
+    together[tails, heads] = scores.together.double().sigmoid().numpy()
+    together[0] = together[:, 0] = 0.0
+    return _lay_out(problem, unit, near, consecutive, together, scores.gain.double().numpy())
+
+
+def _lay_out(
+    problem: VRP, unit: float, near: IntArray, consecutive: FloatArray, together: FloatArray, gain: FloatArray
+) -> Ways:
+    kind = problem.vehicle_types[0]
+    capacity = kind.capacity[0] if kind.capacity else math.inf
+    has_loads = math.isfinite(capacity) and problem.delivery.any()
+    load = np.zeros(problem.travel.num_places)
+    if has_loads:
+        load[1:] = problem.delivery[:, 0] / capacity
+    opening = np.concatenate([[max(kind.shift[0], problem.depot_windows[0, 0])], problem.windows[:, 0, 0]])
+    closing = np.concatenate([[min(kind.shift[1], problem.depot_windows[0, 1])], problem.windows[:, 0, 1]])
+    finite = closing[np.isfinite(closing)]
+    day = float(finite.max()) / unit if problem.has_windows and finite.size else 0.0
+    most = 1.0 if not has_loads and day == 0.0 else float(problem.num_vehicles)
+    dist = np.ascontiguousarray(problem.travel.distance_matrix(kind.profile)) / unit
+    has_times = problem.travel.durations is not None
+    return Ways(
+        dist=dist,
+        dur=np.ascontiguousarray(problem.travel.duration_matrix(kind.profile)) / unit if has_times else dist,
+        load=load,
+        opening=opening / unit,
+        closing=closing / unit,
+        service=np.concatenate([[0.0], problem.service_time]) / unit,
+        consecutive=consecutive,
+        together=together,
+        gain=np.ascontiguousarray(gain),
+        near=np.concatenate([np.zeros((1, near.shape[1]), np.int64), near + 1]),
+        settings=np.array([float(has_loads), day, most]),
+    )
+
+
+def perceptrons(policy: StepPolicy) -> Perceptrons:
+    """Return the weights of a `StepPolicy` for the compiled steps."""
+    import torch
+
+    arrays = []
+    for module in [*policy.act, *policy.weigh]:
+        if isinstance(module, torch.nn.Linear):
+            weight, bias = module.weight.detach().double(), module.bias.detach().double()
+            arrays += [np.ascontiguousarray(weight.numpy().T), bias.numpy().copy()]
+    return Perceptrons(*arrays)
+
+
+def _policy_of(model: GraphModel) -> StepPolicy:
+    from gnnlib.heads.combinatorial.vrp.head import RouteHead
+
+    if not isinstance(model.head, RouteHead):
+        raise InputError(f"the policy needs a model with a RouteHead, found {type(model.head).__name__}")
+    return model.head.policy
+
+
+@dataclass(frozen=True, eq=False)
+class Policy:
+    """An encoded instance with the weights that read it: what the decoders work on.
+
+    Parameters
+    ----------
+    problem : VRP
+    ways : Ways
+    net : Perceptrons
+    """
+
+    problem: VRP
+    ways: Ways
+    net: Perceptrons
+
+    @classmethod
+    def encode(cls, problem: VRP, model: GraphModel) -> Policy:
+        """Encode `problem`; see `check_problem` for what it may be."""
+        check_problem(problem)
+        return cls(problem, ways_of(problem, model), perceptrons(_policy_of(model)))
+
+    def greedy(self) -> tuple[float, list[int]]:
+        """Take the likeliest action in every step; return cost (in units) and path."""
+        return self._roll(0.0, 1)
+
+    def sample(self, count: int, *, temperature: float = 1.0, seed: Seed = 0) -> tuple[float, list[int]]:
+        """Return the best of the greedy construction and `count` - 1 sampled ones."""
+        best = self.greedy()
+        for state in spawn_seeds(seed, count - 1):
+            best = min(best, self._roll(temperature, state + 1))
+        return best
+
+    def _roll(self, temperature: float, seed: int) -> tuple[float, list[int]]:
+        walk, path = new_walk(self.ways), np.empty(2 * len(self.ways.load), np.int64)
+        taken, _ = roll_out(self.ways, walk, self.net, temperature, np.array([seed]), path)
+        return _penalised(walk.whole[3], walk.real[3]), path[:taken].tolist()
+
+    def result(self, path: list[int]) -> RouteResult:
+        """Return the routes of a path, checked."""
+        routes: list[list[int]] = [[]]
+        for place in path:
+            if place == 0:
+                routes.append([])
+            else:
+                routes[-1].append(place)
+        driven = [route for route in routes if route]
+        return RouteResult.from_routes(self.problem, driven, [0] * len(driven))
+
+
+def _penalised(left: int, cost: float) -> float:
+    """Cost with every client who is left out counting more than any route."""
+    return float(cost) + 1e6 * int(left)
+
+
+def construct_routes(
+    problem: VRP,
+    *,
+    decoder: Decoder = "greedy",
+    effort: int = 64,
+    model: GraphModel | None = None,
+    seed: Seed = 0,
+) -> RouteResult:
+    """Construct routes with the learned policy alone: no local search, no ruin and recreate.
+
+    Parameters
+    ----------
+    problem : VRP
+        A tour (no capacity, no times), CVRP or VRPTW with one depot and one kind of vehicle.
+    decoder : {"greedy", "sampling", "beam", "mcts"}
+        The likeliest action in each step; the best of `effort` samples; a beam `effort` wide; tree search with PUCT,
+        `effort` simulations a step, of which each ends in a greedy construction.
+    effort : int >= 1
+    model : GraphModel, optional
+        Default: the shipped weights.
+    seed : int
+        Of the samples.
+
+    Returns
+    -------
+    RouteResult
+        Every decoder's answer is at least as good as the greedy one.
+
+    Raises
+    ------
+    InputError
+        If the policy does not know such problems, or an option is not valid.
+    WeightsError
+        If there are no weights.
+    """
+    if decoder not in DECODERS:
+        raise InputError(f"`decoder` must be one of {', '.join(DECODERS)}, found {decoder!r}")
+    if isinstance(effort, bool) or not isinstance(effort, int) or effort < 1:
+        raise InputError(f"`effort` must be a whole number >= 1, found {effort!r}")
+    check_problem(problem)
+    if model is None:
+        from gnnlib.encoder import load
+
+        model = load(WEIGHTS)
+    policy = Policy.encode(problem, model)
+    if decoder == "greedy":
+        _, path = policy.greedy()
+    elif decoder == "sampling":
+        _, path = policy.sample(effort, seed=seed)
+    else:
+        from gnnlib.heads.combinatorial.vrp.policy_search import beam_search, tree_search
+
+        _, path = beam_search(policy, effort) if decoder == "beam" else tree_search(policy, effort, seed=seed)
+    return policy.result(path)
