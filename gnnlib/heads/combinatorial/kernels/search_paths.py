@@ -44,7 +44,7 @@ def search_path(
     ends: tuple[int, int],
     tables: tuple[FloatArray, FloatArray, FloatArray, IntArray],
     guess: FloatArray,
-) -> tuple[float, IntArray, int]:
+) -> tuple[float, IntArray, int, IntArray]:
     """Search from one node to another by A* (P. E. Hart, N. J. Nilsson and B. Raphael 1968).
 
     Parameters
@@ -66,10 +66,13 @@ def search_path(
     before : int64 array [N]
         The arc over which each node was reached, -1 where there is none.
     expanded : int
+    turn : int64 array [N]
+        When each node was expanded first, -1 for those that never were.
     """
     source, target = ends
     table, back, step, active = tables
     n = len(first) - 1
+    turn = np.full(n, -1)
     cost, key, remaining = np.full(n, np.inf), np.full(n, np.inf), np.full(n, -1.0)
     before, place, heap = np.full(n, -1), np.full(n, -1), np.empty(n, np.int64)
     cost[source], key[source] = 0.0, 0.0
@@ -78,6 +81,8 @@ def search_path(
     while size > 0:
         node = pop_smallest(heap, place, key, size)
         size -= 1
+        if turn[node] < 0:
+            turn[node] = expanded
         expanded += 1
         if node == target:
             break
@@ -94,7 +99,7 @@ def search_path(
                     remaining[other] = bound
                 key[other] = new + remaining[other]
                 size = push_or_raise(heap, place, key, size, other)
-    return cost[target], before, expanded
+    return cost[target], before, expanded, turn
 
 
 @nb.njit(cache=True)

@@ -8,9 +8,9 @@ import numba as nb
 import numpy as np
 
 if TYPE_CHECKING:
-    from gnnlib.typing import IntArray
+    from gnnlib.typing import FloatArray, IntArray
 
-__all__ = ["find_root", "forest_of_order"]
+__all__ = ["find_root", "forest_of_order", "forests_of_scores"]
 
 
 @nb.njit(cache=True)
@@ -56,3 +56,51 @@ def forest_of_order(order: IntArray, tails: IntArray, heads: IntArray, leader: I
             taken[count] = edge
             count += 1
     return taken[:count]
+
+
+@nb.njit(cache=True)
+def forests_of_scores(
+    scores: FloatArray, ends: IntArray, edges: IntArray, num_nodes: IntArray
+) -> tuple[IntArray, IntArray]:
+    """Build a forest in every graph from every row of scores, and say when each edge was decided.
+
+    Parameters
+    ----------
+    scores : float array [B, K, A]
+        The larger, the sooner an edge is taken.
+    ends : int64 array [B, A, 2]
+        End points of the edges.
+    edges, num_nodes : int64 array [B]
+        How many edges and nodes each graph has; the rest is padding.
+
+    Returns
+    -------
+    chosen : int64 array [B, K, T]
+        The edge taken at each step, -1 after the last; T is the largest number of nodes less 1.
+    decided : int64 array [B, K, A]
+        The step after which the edge was no longer legal: the one that took it, or that joined its ends by others; -1
+        for padding, and for loops.
+    """
+    num_graphs, draws, width = scores.shape
+    chosen = np.full((num_graphs, draws, max(num_nodes.max() - 1, 0)), -1)
+    decided = np.full((num_graphs, draws, width), -1)
+    for b in range(num_graphs):
+        label = np.empty(num_nodes[b], np.int64)
+        for k in range(draws):
+            for node in range(num_nodes[b]):
+                label[node] = node
+            step = 0
+            for edge in np.argsort(-scores[b, k, : edges[b]]):
+                keep, gone = label[ends[b, edge, 0]], label[ends[b, edge, 1]]
+                if keep == gone:
+                    continue
+                for node in range(num_nodes[b]):
+                    if label[node] == gone:
+                        label[node] = keep
+                for other in range(edges[b]):
+                    u, v = ends[b, other, 0], ends[b, other, 1]
+                    if decided[b, k, other] < 0 and u != v and label[u] == label[v]:
+                        decided[b, k, other] = step
+                chosen[b, k, step] = edge
+                step += 1
+    return chosen, decided

@@ -28,12 +28,12 @@ class Tables(NamedTuple):
 
 
 class FoundPath(NamedTuple):
-    """A path as numbers: its length, its nodes, and how many nodes the search expanded."""
+    """A path as numbers: its length, its nodes, how many nodes the search expanded, when each of them (-1: never)."""
 
     length: float
     nodes: IntArray
     expanded: int
-    touched: IntArray | None = None
+    turn: IntArray | None = None
 
 
 def no_tables() -> Tables:
@@ -121,13 +121,13 @@ def find_path(
     """
     arcs = graph.arcs
     hint = np.zeros(0) if guess is None else guess
-    length, before, expanded = search_path(
+    length, before, expanded, turn = search_path(
         arcs.first, arcs.head, arcs.weight, (source, target), tuple(tables or no_tables()), hint
     )
     if not np.isfinite(length):
-        return FoundPath(float("inf"), np.zeros(0, np.int64), expanded)
+        return FoundPath(float("inf"), np.zeros(0, np.int64), expanded, turn)
     steps = walk_back(before, arcs.tail, target)
-    return FoundPath(length, np.concatenate([[source], arcs.head[steps]]).astype(np.int64), expanded)
+    return FoundPath(length, np.concatenate([[source], arcs.head[steps]]).astype(np.int64), expanded, turn)
 
 
 def find_path_both_ways(graph: WeightedGraph, source: int, target: int, *, tables: Tables | None = None) -> FoundPath:

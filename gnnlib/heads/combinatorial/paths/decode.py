@@ -1,0 +1,239 @@
+"""From the network to answers: landmarks for exact A*, predicted distances, and the paths that predictions lead to."""
+
+from __future__ import annotations
+
+import functools
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from gnnlib.errors import InputError
+from gnnlib.heads.combinatorial.kernels.landmarks import as_sixteen_bits
+from gnnlib.heads.combinatorial.mst.graph import edge_graph
+from gnnlib.heads.combinatorial.paths.baselines import Tables, find_path
+from gnnlib.heads.combinatorial.paths.bounds import bound_features, landmark_tables, single_source_bounds
+from gnnlib.heads.combinatorial.paths.head import PathHead, PathOutput
+from gnnlib.heads.combinatorial.paths.placing import place_landmarks
+from gnnlib.heads.combinatorial.paths.result import DistancesResult, PathResult
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from torch import Tensor
+
+    from gnnlib.encoder import GraphModel
+    from gnnlib.heads.combinatorial.weighted_graph import WeightedGraph
+    from gnnlib.typing import FloatArray, IntArray
+
+__all__ = ["LANDMARKS", "WEIGHTS", "PathIndex", "load_guide", "node_states", "prepare_paths"]
+
+WEIGHTS = "graphs-paths"
+"""Name of the shipped weights."""
+
+LANDMARKS = 32
+"""Landmarks; rounded to 16 bits their tables take the memory of 16 landmarks in single precision."""
+
+ROUNDS = 8
+"""Layers of message passing that tighten the upper bounds."""
+
+
+@functools.cache
+def load_guide() -> GraphModel:
+    """Return the shipped network."""
+    from gnnlib.encoder import load
+
+    return load(WEIGHTS)
+
+
+def node_states(graph: WeightedGraph, model: GraphModel) -> Tensor:
+    """Return what the head knows of each node, [N, H]."""
+    if graph.is_directed:
+        graph = graph.to_undirected()
+    if not graph.num_edges:
+        head = model.head
+        width = head.node.out_features if isinstance(head, PathHead) else 1
+        return torch.zeros(graph.num_nodes, width)
+    with torch.inference_mode():
+        output = model(edge_graph(graph)[0])
+    if not isinstance(output, PathOutput):
+        raise InputError(f"the model must have a PathHead, but returned {type(output).__name__}")
+    return output.node
+
+
+@dataclass(frozen=True, eq=False)
+class PathIndex:
+    """What is prepared once for a graph, for many paths: landmarks and their tables, the network's view of the nodes.
+
+    Parameters
+    ----------
+    graph : WeightedGraph
+    landmarks : int64 array [K]
+    tables : Tables
+        Rounded distances to and from the landmarks.
+    model : GraphModel
+    states : Tensor [N, H]
+    unit : float
+        Mean weight of an edge.
+    seconds : float
+        What the preparation took.
+    """
+
+    graph: WeightedGraph = field(repr=False)
+    landmarks: IntArray
+    tables: Tables = field(repr=False)
+    model: GraphModel = field(repr=False)
+    states: Tensor = field(repr=False)
+    unit: float
+    seconds: float
+
+    def fits(self, graph: WeightedGraph) -> bool:
+        """Return whether the index was prepared for a graph with the same nodes, edges and weights."""
+        own = self.graph
+        return (
+            own.num_nodes == graph.num_nodes
+            and own.is_directed == graph.is_directed
+            and own.names == graph.names
+            and all(np.array_equal(getattr(own, name), getattr(graph, name)) for name in ("tails", "heads", "weights"))
+        )
+
+    @property
+    def memory(self) -> int:
+        """Bytes of the landmark tables."""
+        return int(self.tables.to.nbytes + (self.tables.back.nbytes if self.graph.is_directed else 0))
+
+    def path(self, source: Hashable, target: Hashable) -> PathResult:
+        """Return a shortest path, found by A* with the landmarks' bounds; it is exact.
+
+        Raises
+        ------
+        InputError
+            If a node is unknown.
+        """
+        start, end = self.graph.number_of(source, "source"), self.graph.number_of(target, "target")
+        started = time.perf_counter()
+        found = find_path(self.graph, start, end, tables=self.tables)
+        seconds = time.perf_counter() - started
+        return PathResult(found.nodes, found.length, self.graph, source, target, "astar", found.expanded, True, seconds)  # noqa: FBT003
+
+    def predict(self, source: int, *, backwards: bool = False) -> FloatArray:
+        """Return the predicted distances from a node to all nodes, or with `backwards` from all nodes to it.
+
+        Each lies between its bounds; infinity where no way is known.
+        """
+        graph, unit = self.graph, self.tables.step[:-1]
+        to, back = (_unrounded(table, unit) for table in (self.tables.to, self.tables.back))
+        if backwards and graph.is_directed:
+            graph, to, back = _reversed(graph), back, to
+        each, low, high = single_source_bounds(graph, source, (to, back), ROUNDS)
+        known = np.isfinite(high) & (low < high)
+        distances = np.where(np.isfinite(high), low, np.inf)
+        if known.any():
+            rows = np.where(np.isfinite(each[known]), each[known], 0.0)
+            features = torch.from_numpy(bound_features(rows, low[known], high[known], self.unit))
+            ends = self.states[source : source + 1], self.states[torch.from_numpy(known)]
+            scale = low[known] + self.unit
+            limits = [torch.from_numpy((limit[known] / scale).astype(np.float32)) for limit in (low, high)]
+            head = self.model.head
+            if not isinstance(head, PathHead):
+                raise InputError(f"the model must have a PathHead, found {type(head).__name__}")
+            with torch.inference_mode():
+                share = head.between(ends[0], ends[1], features, limits[0], limits[1]).double().numpy()
+            distances[known] = np.clip(share * scale, low[known], high[known])
+        distances[source] = 0.0
+        return distances
+
+    def distances(self, source: Hashable) -> DistancesResult:
+        """Return the predicted distances from a node to all nodes.
+
+        Raises
+        ------
+        InputError
+            If the node is unknown.
+        """
+        start = self.graph.number_of(source, "source")
+        started = time.perf_counter()
+        predicted = self.predict(start)
+        seconds = time.perf_counter() - started
+        before = np.full(self.graph.num_nodes, -1, np.int64)
+        return DistancesResult(predicted, before, self.graph, source, "learned", False, 0, seconds)  # noqa: FBT003
+
+    def learned_path(self, source: Hashable, target: Hashable) -> PathResult:
+        """Return the path found by best-first search along the predicted distances to the target; it may be too long.
+
+        Raises
+        ------
+        InputError
+            If a node is unknown.
+        """
+        start, end = self.graph.number_of(source, "source"), self.graph.number_of(target, "target")
+        started = time.perf_counter()
+        found = find_path(self.graph, start, end, guess=self.predict(end, backwards=True))
+        seconds = time.perf_counter() - started
+        # a search that finds nothing has looked everywhere
+        proved = not np.isfinite(found.length)
+        return PathResult(
+            found.nodes, found.length, self.graph, source, target, "learned", found.expanded, proved, seconds
+        )
+
+
+def prepare_paths(
+    graph: WeightedGraph,
+    *,
+    count: int = LANDMARKS,
+    placement: str = "learned",
+    model: GraphModel | None = None,
+    seed: int | None = 0,
+) -> PathIndex:
+    """Place landmarks and compute their tables.
+
+    Parameters
+    ----------
+    graph : WeightedGraph, networkx graph, matrix, PyG ``Data`` or path
+        Weights >= 0.
+    count : int >= 1, default 32
+        Landmarks.
+    placement : {"learned", "farthest", "random"}, default "learned"
+        See `gnnlib.heads.combinatorial.paths.placing.place_landmarks`.
+    model : GraphModel, optional
+        The shipped one by default.
+    seed : int or None
+        Of the probes and candidates.
+
+    Returns
+    -------
+    PathIndex
+
+    Raises
+    ------
+    InputError
+        If the graph has no nodes or a negative weight.
+    """
+    from gnnlib.heads.combinatorial.graph_inputs import as_weighted_graph
+
+    record = as_weighted_graph(graph)
+    if not record.num_nodes:
+        raise InputError("the graph has no nodes")
+    if record.weights.size and record.weights.min() < 0:
+        raise InputError(f"landmarks need weights >= 0, found {record.weights.min():g}")
+    started = time.perf_counter()
+    guide = load_guide() if model is None else model
+    landmarks = place_landmarks(record, count, placement=placement, model=guide, seed=seed)
+    to, back, step = as_sixteen_bits(*landmark_tables(record, landmarks))
+    tables = Tables(to, back, step, np.arange(len(landmarks)))
+    unit = float(record.weights.mean()) if record.num_edges else 1.0
+    states = node_states(record, guide)
+    return PathIndex(record, landmarks, tables, guide, states, unit or 1.0, time.perf_counter() - started)
+
+
+def _unrounded(codes: IntArray, unit: FloatArray) -> FloatArray:
+    """Return the middle of what each code may stand for; infinity where there is no path."""
+    return np.where(codes == 65_535, np.inf, (codes + 0.5) * unit)
+
+
+def _reversed(graph: WeightedGraph) -> WeightedGraph:
+    from gnnlib.heads.combinatorial.weighted_graph import WeightedGraph
+
+    return WeightedGraph(graph.num_nodes, graph.heads, graph.tails, graph.weights, is_directed=True)
