@@ -13,28 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import record
+from report_tables import table, taken
 
 mpl.use("agg")
 import matplotlib.pyplot as plt  # the back-end is chosen first
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 OUT = Path(__file__).parent / "RESULTS.md"
 PICTURES = Path(__file__).parent / "results"
 
 Row = dict[str, Any]
-
-
-def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
-    head = list(head)
-    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    return [*lines, *("| " + " | ".join(row) + " |" for row in rows), ""]
-
-
-def taken(payload: dict[str, Any]) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in payload.get("versions", {}).items())
-    return f"Taken {payload['date']} at commit `{payload['commit']}` on {payload['machine']}; {versions}."
 
 
 def percent(values: list[float], digits: int = 3) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import record
+from report_tables import table, taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,17 +23,6 @@ TITLES = {
 }
 # Columns that carry no figure for the reader of a table.
 _HIDDEN = {"fit_s", "source_file"}
-
-
-def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
-    head = list(head)
-    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    return [*lines, *("| " + " | ".join(row) + " |" for row in rows), ""]
-
-
-def taken(payload: dict[str, Any]) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in payload.get("versions", {}).items())
-    return f"Taken {payload['date']} at commit `{payload['commit']}` on {payload['machine']}; {versions}."
 
 
 def shown(value: Any) -> str:

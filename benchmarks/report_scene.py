@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib as mpl
 import record
+from report_tables import table, taken
 
 mpl.use("agg")
 import matplotlib.pyplot as plt  # the back-end is chosen first
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 TITLES = {
     "ngsim": "NGSIM",
@@ -19,17 +17,6 @@ TITLES = {
     "av2": "Argoverse 2",
     "nuscenes": "nuScenes mini (interpolated, optimistic)",
 }
-
-
-def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
-    head = list(head)
-    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    return [*lines, *("| " + " | ".join(row) + " |" for row in rows), ""]
-
-
-def taken(payload: dict[str, Any]) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in payload.get("versions", {}).items())
-    return f"Taken {payload['date']} at commit `{payload['commit']}` on {payload['machine']}; {versions}."
 
 
 def spread(values: list[float], digits: int = 2) -> str:
