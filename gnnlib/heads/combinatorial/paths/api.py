@@ -127,12 +127,12 @@ def _guided(
 ) -> PathResult | DistancesResult:
     from gnnlib.heads.combinatorial.paths.decode import prepare_paths  # imports torch
 
+    if target is None and method == "astar":
+        raise InputError("method 'astar' needs a `target`; for the distances to all nodes use 'exact' or 'learned'")
     if index is None:
         index = prepare_paths(graph)
     elif index.graph is not graph and not index.fits(graph):
         raise InputError("`index` was prepared for another graph; call prepare_paths for this one")
     if target is None:
-        if method == "astar":
-            raise InputError("method 'astar' needs a `target`; for the distances to all nodes use 'exact' or 'learned'")
         return index.distances(source)
     return index.path(source, target) if method == "astar" else index.learned_path(source, target)
