@@ -1,0 +1,277 @@
+"""From what a data set looks like, and what was tried on it, to the next pipeline to try.
+
+Three forests weigh the known data sets; the weighted table of regrets gives the first pipeline, and greedy selection
+under the weights those that complement it (a conditional portfolio). Results on the new data set sharpen the weights:
+data sets on which the tried pipelines stood in the same relation count for more. After some results the differences that
+are left are small, and expected improvement under a Gaussian model of the residuals takes over.
+"""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from gnnlib.errors import FileFormatError, InputError
+from gnnlib.heads.automl.dataset_graph_forest import SimilarityForest
+from gnnlib.heads.automl.recommend_data import FEATURES, FeatureScale, MetaData
+from gnnlib.seeding import spawn_seeds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gnnlib.seeding import Seed
+    from gnnlib.typing import AnyArray, BoolArray, FloatArray, PathLike
+
+__all__ = ["PolicySettings", "Query", "Recommender"]
+
+#: Features of the first forest: counts and shapes, the ones that exist for nearly every table.
+_FEW = tuple(name for name in FEATURES if not name.startswith(("Min", "Max", "Quartile")) or name.startswith("M"))
+
+
+_FEWEST = 8
+"""Fewer data sets cannot be told apart by trees; all then count alike."""
+
+
+@dataclass(frozen=True)
+class PolicySettings:
+    """How the recommender chooses.
+
+    Parameters
+    ----------
+    trees : int, default 120
+        Trees of each of the three forests.
+    candidates : int, default 40
+        The first pipeline is one of so many that are best on the mean: predictions of 200 have winners by luck.
+    trust : float in [0, 1], default 1
+        Share of the forests in the weights of the known data sets; the rest is even.
+    even : float in [0, 1], default 0.5
+        Share of even weights once results are in.
+    sharpness : float > 0, default 0.5
+        How fast a data set on which results differ loses weight.
+    """
+
+    trees: int = 120
+    candidates: int = 40
+    trust: float = 1.0
+    even: float = 0.5
+    sharpness: float = 0.5
+
+
+@dataclass(frozen=True)
+class Query:
+    """A new data set in the recommender's terms.
+
+    Attributes
+    ----------
+    weights : array [D]
+        How much each known data set counts, sum 1.
+    novelty : float
+        Distance to the nearest known data set, in units of what is usual among the known ones: above 1 is unusual.
+    """
+
+    weights: FloatArray
+    novelty: float
+
+
+class Recommender:
+    """Weighs known data sets for a new one and chooses pipelines that complement each other.
+
+    Parameters
+    ----------
+    settings : PolicySettings, optional
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> features = np.full((40, len(FEATURES)), np.nan)
+    >>> features[:, 0] = rng.uniform(10, 1000, 40)
+    >>> small = (features[:, 0] < 500)[:, None]
+    >>> regret = np.where(small, [[0.0, 1.0]], [[1.0, 0.0]])
+    >>> names = tuple(f"set{i}" for i in range(40))
+    >>> meta = MetaData(names, names, ("svm", "trees"), regret, features, np.zeros((40, 0)))
+    >>> model = Recommender().fit(meta)
+    >>> new = np.full(len(FEATURES), np.nan)
+    >>> new[0] = 100.0
+    >>> meta.pipelines[model.next(model.query(new))]
+    'svm'
+    """
+
+    def __init__(self, settings: PolicySettings | None = None) -> None:
+        self.settings = settings or PolicySettings()
+
+    def fit(self, meta: MetaData, *, seed: Seed = 0) -> Self:
+        """Learn from known data sets.
+
+        Parameters
+        ----------
+        meta : MetaData
+        seed : int, default 0
+        """
+        self._prepare(meta)
+        if len(meta) >= _FEWEST:
+            for view, state in zip(self._views(self.known, meta.texts), spawn_seeds(seed, 3), strict=True):
+                self.forests.append(SimilarityForest.fit(view, self.regret, trees=self.settings.trees, seed=state))
+        return self
+
+    def _prepare(self, meta: MetaData) -> None:
+        self.meta = meta
+        self.scale = FeatureScale.fit(meta.features)
+        self.regret = _filled(meta.regret)
+        self.even: FloatArray = np.full(len(meta), 1.0 / len(meta))
+        self.known = self.scale.transform(meta.features)
+        self.forests: list[SimilarityForest] = []
+        self.usual = _usual_distance(self.known)
+
+    def _views(self, scaled: FloatArray, texts: FloatArray) -> list[FloatArray]:
+        few = [FEATURES.index(name) for name in _FEW]
+        return [scaled[:, few], scaled, np.hstack([scaled, texts[:, :16]])]
+
+    def query(self, features: FloatArray, text: FloatArray | None = None) -> Query:
+        """Weigh the known data sets for a new one.
+
+        Parameters
+        ----------
+        features : array [F]
+            Values of `FEATURES`, NaN where unknown.
+        text : array [L], optional
+            Embedded description.
+
+        Raises
+        ------
+        InputError
+            If a length does not fit.
+        """
+        length = self.meta.texts.shape[1]
+        words = np.zeros(length) if text is None else np.asarray(text, dtype=np.float64)
+        if np.shape(features) != (len(FEATURES),) or words.shape != (length,):
+            raise InputError(
+                f"needs {len(FEATURES)} features and a text of {length}, found {np.shape(features)} and {words.shape}"
+            )
+        scaled = self.scale.transform(np.asarray(features, dtype=np.float64)[None])
+        distance = float(np.sqrt(((self.known - scaled) ** 2).mean(axis=1)).min())
+        novelty = distance / self.usual if self.usual > 0 else math.inf
+        if not self.forests:
+            return Query(self.even, novelty)
+        views = self._views(scaled, words[None])
+        found = [forest.weights(view)[0] for forest, view in zip(self.forests, views, strict=True)]
+        weights = self.settings.trust * np.mean(found, axis=0) + (1 - self.settings.trust) * self.even
+        # A data set unlike all others shares leaves by accident: what helps on the whole is the better advice.
+        doubt = min(max(novelty - 1.0, 0.0), 1.0)
+        return Query((1 - doubt) * weights + doubt * self.even, novelty)
+
+    def expected_regret(self, query: Query) -> tuple[FloatArray, FloatArray]:
+        """Return mean and standard deviation of every pipeline's regret, each [P]."""
+        mean = query.weights @ self.regret
+        spread = query.weights @ (self.regret - mean) ** 2
+        return mean, np.sqrt(spread)
+
+    def next(
+        self, query: Query, observed: Mapping[int, float] | None = None, *, allowed: BoolArray | None = None
+    ) -> int:
+        """Return the pipeline to try next.
+
+        Parameters
+        ----------
+        query : Query
+        observed : mapping of int to float, optional
+            Errors (lower is better, 0 to 1) of pipelines tried on the new data set; NaN where chosen and not run yet.
+        allowed : bool array [P], optional
+            Which pipelines may be named.
+
+        Raises
+        ------
+        InputError
+            If nothing is left to name.
+        """
+        seen = dict(observed or {})
+        free = np.ones(len(self.meta.pipelines), dtype=np.bool_) if allowed is None else allowed.copy()
+        free[list(seen)] = False
+        if not free.any():
+            raise InputError("every pipeline has been named")
+        if not seen:
+            mean = query.weights @ self.regret
+            leading = np.argsort(np.where(free, self.even @ self.regret, np.inf), kind="stable")
+            chosen = leading[: min(self.settings.candidates, int(free.sum()))]
+            return int(chosen[np.argmin(mean[chosen])])
+        weights = self._sharpened(query, seen)
+        best = self.regret[:, list(seen)].min(axis=1)
+        left = weights @ np.minimum(best[:, None], self.regret)
+        return int(np.argmin(np.where(free, left, np.inf)))
+
+    def _sharpened(self, query: Query, seen: Mapping[int, float]) -> FloatArray:
+        """Return the weights once results are in: those of data sets with the same relations between results rise."""
+        columns = [column for column, value in seen.items() if math.isfinite(value)]
+        if len(columns) < 2:
+            return query.weights
+        values = np.array([seen[column] for column in columns])
+        # Only the pattern counts: a known data set is scaled to the spread of the new one's results.
+        known = self.regret[:, columns]
+        a, b = known - known.mean(axis=1, keepdims=True), values - values.mean()
+        size_a, size_b = np.sqrt((a**2).mean(axis=1)) + 1e-3, np.sqrt((b**2).mean()) + 1e-6
+        apart = 2.0 * (1.0 - (a * b).mean(axis=1) / (size_a * size_b))
+        likely = query.weights * np.exp(-self.settings.sharpness * apart * np.sqrt(len(columns)))
+        total = likely.sum()
+        if total <= 0:
+            return self.even
+        return (1 - self.settings.even) * likely / total + self.settings.even * self.even
+
+    def choose(self, query: Query, count: int, *, allowed: BoolArray | None = None) -> list[int]:
+        """Return a set of pipelines that complement each other, the first to try first."""
+        chosen: dict[int, float] = {}
+        room = len(self.meta.pipelines) if allowed is None else int(allowed.sum())
+        for _ in range(min(count, room)):
+            chosen[self.next(query, chosen, allowed=allowed)] = math.nan
+        return list(chosen)
+
+    def save(self, path: PathLike) -> None:
+        """Write everything as one compressed ``.npz`` file of plain arrays."""
+        arrays = self.meta.to_arrays()
+        for number, forest in enumerate(self.forests):
+            arrays.update(forest.to_arrays(f"forest{number}_"))
+        np.savez_compressed(Path(path), **arrays)  # type: ignore[arg-type]
+
+    @classmethod
+    def load(cls, path: PathLike, settings: PolicySettings | None = None) -> Self:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        FileFormatError
+            If the file is missing or damaged.
+        """
+        try:
+            with np.load(Path(path), allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            model = cls(settings)
+            model._prepare(MetaData.from_arrays(arrays))
+            count = sum(name.endswith("_roots") for name in arrays)
+            model.forests = [SimilarityForest.from_arrays(arrays, f"forest{number}_") for number in range(count)]
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise FileFormatError.at(path, None, f"is no stored recommender: {error}") from error
+        return model
+
+
+def _filled(regret: FloatArray) -> FloatArray:
+    """Put the mean of its pipeline, a little worsened, where a result is missing."""
+    known = np.isfinite(regret)
+    count = known.sum(axis=0)
+    mean = np.where(known, regret, 0.0).sum(axis=0) / np.maximum(count, 1)
+    overall = float(regret[known].mean()) if known.any() else 1.0
+    # A pipeline tried on few data sets is believed to be ordinary.
+    guess = (count * mean + 3.0 * overall) / (count + 3.0)
+    return np.where(known, regret, guess)
+
+
+def _usual_distance(scaled: AnyArray) -> float:
+    """Return the distance to the nearest neighbour that 99 % of the known data sets keep within."""
+    if len(scaled) < 3:
+        return 0.0
+    squares = (scaled**2).sum(axis=1)
+    apart = np.maximum(squares[:, None] + squares[None] - 2.0 * scaled @ scaled.T, 0.0) / scaled.shape[1]
+    np.fill_diagonal(apart, np.inf)
+    return float(np.quantile(np.sqrt(apart.min(axis=1)), 0.99))
