@@ -147,8 +147,8 @@ class TableCleaner:
         }
         self._note_dropped()
         self._arrange()
-        for note in self.notes:
-            warnings.warn(note, UserWarning, stacklevel=4)
+        if self.notes:
+            warnings.warn("the table was repaired: " + "; ".join(self.notes), UserWarning, stacklevel=4)
         return self
 
     def _unique_names(self, frame: pd.DataFrame) -> list[str]:
@@ -201,6 +201,10 @@ class TableCleaner:
             ]
         return []
 
+    def has_hours(self, column: Column) -> bool:
+        """Return whether the moments of a date column are not all at midnight."""
+        return self._hour_matters[column.position]
+
     def transform(self, X: Any) -> FloatArray:
         """Return the matrix [N, D] of a table with the same columns.
 
@@ -234,6 +238,8 @@ class TableCleaner:
             return _hashed(values)
         if column.role == "number":
             return as_numbers(values)[:, None]
+        if values.dtype == object:
+            values = values.map(level_text, na_action="ignore")
         codes, unique = pd.factorize(values)
         known = {level: float(code) for code, level in enumerate(column.levels)}
         table = np.array([*(known.get(level_text(level), np.nan) for level in unique), np.nan])
@@ -280,7 +286,7 @@ def _has_hours(values: pd.Series[Any]) -> bool:
 def _date_parts(values: pd.Series[Any], *, has_hours: bool) -> FloatArray:
     moments = seconds_of(values)
     days = (moments - pd.Timestamp("1970-01-01")) / pd.Timedelta(days=1)
-    parts = [days, moments.dt.year, moments.dt.month, moments.dt.day, moments.dt.weekday]
+    parts = [days, moments.dt.year, moments.dt.month, moments.dt.day, moments.dt.day_of_week]
     if has_hours:
         parts.append(moments.dt.hour)
     return np.column_stack([part.to_numpy(dtype=np.float64, na_value=np.nan) for part in parts])

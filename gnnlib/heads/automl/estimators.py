@@ -12,15 +12,17 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from gnnlib.errors import InputError
+from gnnlib.heads.automl.api import explain_fitted, save_model
 from gnnlib.heads.automl.cleaning import as_frame
+from gnnlib.heads.automl.export import write_code
 from gnnlib.heads.automl.problem import AutoMLParams, check_weights, missing_rows
 from gnnlib.heads.automl.runner_fit import Fitted, TableTask, fit_table
 from gnnlib.stop import MaxRuntime, StopCriterion
 
 if TYPE_CHECKING:
-    from gnnlib.heads.automl.result import AutoMLResult
+    from gnnlib.heads.automl.result import AutoMLResult, Explanation
     from gnnlib.heads.automl.table import Task
-    from gnnlib.typing import FloatArray
+    from gnnlib.typing import FloatArray, PathLike
 
 __all__ = ["AutoClassifier", "AutoRegressor"]
 
@@ -138,6 +140,25 @@ class _AutoEstimator(BaseEstimator):
         """One row a trial, best first: pipeline, score, seconds, weight in the ensemble, why it was tried."""
         return self.result_.leaderboard()
 
+    def explain(self) -> Explanation:
+        """Say what the predictor relies on and why its pipelines were tried."""
+        check_is_fitted(self, "_fitted")
+        return explain_fitted(self._fitted)
+
+    def export_code(self, path: PathLike) -> None:
+        """Write the predictor as a Python file that needs numpy, pandas and scikit-learn only.
+
+        The file fits each pipeline once on all rows, while this object keeps one model a fold, so that predictions
+        agree closely and not exactly.
+        """
+        check_is_fitted(self, "_fitted")
+        write_code(self._fitted, path, seed=self._fitted.result.seed % 2**31)
+
+    def save(self, path: PathLike) -> None:
+        """Write the fitted estimator; `gnnlib.heads.automl.api.load_model` or `joblib.load` read it."""
+        check_is_fitted(self, "_fitted")
+        save_model(self, path)
+
 
 def _split_target(X: Any, y: Any) -> tuple[Any, Any]:
     """Take the target out of the table when it is named."""
@@ -223,11 +244,8 @@ class AutoClassifier(ClassifierMixin, _AutoEstimator):
 
     def predict(self, X: Any) -> Any:
         """Return the label of each row [N]."""
-        return self.classes_[self._fitted.committee.choose(self._answer(X))] if self._checked() else None
-
-    def _checked(self) -> bool:
-        check_is_fitted(self, "_fitted")
-        return True
+        proba = self._answer(X)
+        return self.classes_[self._fitted.committee.choose(proba)]
 
 
 class AutoRegressor(RegressorMixin, _AutoEstimator):
@@ -263,7 +281,7 @@ class AutoRegressor(RegressorMixin, _AutoEstimator):
         except (TypeError, ValueError) as error:
             example = next((item for item in target if isinstance(item, str)), target[0])
             raise InputError(
-                f"`y` must be numbers for regression, found {example!r}; for labels use AutoClassifier"
+                f"`y` must be numbers for regression, found {str(example)!r}; for labels use AutoClassifier"
             ) from error
         return values
 

@@ -7,6 +7,7 @@ together, so that nothing has to be fitted again after the last trial.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -40,6 +41,7 @@ NOMINAL_S = 60.0
 """Time that is assumed where none was given, so that runs by trials do not depend on clocks."""
 
 _TICK_S = 0.1
+_NUMBERS = itertools.count()  # unique in the process: a late outcome of an earlier fit must not pass for one of this
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,6 @@ class Study:
         self.is_timed = math.isfinite(clock.criterion.max_seconds)
         self._ready: list[TrialRecord] = []
         self._running: dict[int, tuple[TrialRecord, int]] = {}
-        self._num_jobs = 0
         self._rows_of_fold = [np.flatnonzero(data.folds == fold) for fold in range(settings.num_folds)]
         self.train_rows = int((data.folds != 0).sum())
 
@@ -246,7 +247,7 @@ class Study:
             limit, max(2.0, 0.4 * self.clock.criterion.max_seconds, 4.0 * self._rung_seconds(record.pipeline, rung))
         )
         job = Job(
-            number=self._num_jobs,
+            number=next(_NUMBERS),
             pipeline=str(record.pipeline),
             folds=tuple(fold for fold in wanted if fold not in done),
             seed=self.settings.seed,
@@ -255,7 +256,6 @@ class Study:
             memory_bytes=self.settings.memory_bytes,
             folder=self.settings.folder,
         )
-        self._num_jobs += 1
         self._running[job.number] = (record, rung)
         self.pool.submit(job)
 

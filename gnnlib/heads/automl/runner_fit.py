@@ -24,7 +24,7 @@ from gnnlib.heads.automl.runner_folds import HOLDOUT_PARTS, assign_folds, choose
 from gnnlib.heads.automl.runner_memory import describe_table, open_memory, recalled, remember
 from gnnlib.heads.automl.runner_order import Proposer, as_start, default_start
 from gnnlib.heads.automl.runner_pool import Pool, WorkFolder, make_pool, store_data
-from gnnlib.heads.automl.table import TableProfile, Task
+from gnnlib.heads.automl.table import MatrixLayout, TableProfile, Task
 from gnnlib.heads.automl.worker import TrialData
 from gnnlib.interrupt import DeferredInterrupt
 from gnnlib.seeding import numpy_generator, spawn_seeds
@@ -73,6 +73,7 @@ class Fitted:
     committee: Committee
     result: AutoMLResult
     metric: Metric
+    layout: MatrixLayout
     kept_rows: FloatArray
     kept_targets: Any
 
@@ -135,7 +136,8 @@ def fit_table(
         remember(memory, study, known, task.description)
     kept = plan.data.order[:_KEPT_ROWS]
     result = _result(study, committee, cleaner, seed)
-    return Fitted(task.task, cleaner, committee, result, scorer, plan.data.X[kept], plan.data.y[kept])
+    rows = (plan.data.X[kept], plan.data.y[kept])
+    return Fitted(task.task, cleaner, committee, result, scorer, plan.data.layout, *rows)
 
 
 def _prepare(

@@ -16,7 +16,10 @@ _LARGE = ((1_500, 8), (6_000, 5), (60_000, 4))
 HOLDOUT_PARTS = 5
 """Above the largest of these sizes one fifth of the rows is held out and the rest is trained on once."""
 
-ROUNDS_WANTED = 12.0
+FEW_ROWS = 8_000
+"""Up to so many rows, one part held out would judge too roughly."""
+
+ROUNDS_WANTED = 5.0
 """So many cross-validations of a boosting model should fit into the time, or fewer folds are used."""
 
 
@@ -41,7 +44,8 @@ def choose_num_folds(rows: int, seconds: float, fold_seconds: float) -> int:
     wanted = next((folds for limit, folds in _LARGE if rows <= limit), 1)
     if rows < 60:
         wanted = 5
-    while wanted > 1 and wanted * fold_seconds * ROUNDS_WANTED > seconds:
+    least = 3 if rows <= FEW_ROWS else 1
+    while wanted > least and wanted * fold_seconds * ROUNDS_WANTED > seconds:
         wanted = {8: 5, 5: 3, 4: 3, 3: 1}.get(wanted, 1)
     return wanted
 

@@ -33,10 +33,10 @@ EXPLORATION = 0.35
 _TRIES = 40
 
 _CLASSIFICATION = (
-    "keep > native > none > hgb > none",
+    "keep > ordinal > none > lightgbm(learning_rate=0.05, trees=150, leaves=15) > none",
     "median > onehot > standard > logistic > none",
     "median > ordinal > none > extra > none",
-    "keep > ordinal > none > lightgbm(learning_rate=0.05, trees=150, leaves=15) > none",
+    "keep > native > none > hgb > none",
     "median > onehot > standard > svm > none",
     "median > onehot > standard > mlp > none",
     "median > target > none > forest(min_leaf=2) > none",
@@ -53,10 +53,10 @@ _CLASSIFICATION = (
     "median > onehot > robust > logistic(C=0.03) > none",
 )
 _REGRESSION = (
-    "keep > native > none > hgb > none",
+    "keep > ordinal > none > lightgbm(learning_rate=0.05, trees=200, leaves=15) > none",
     "median > onehot > standard > ridge > none",
     "median > ordinal > none > extra > none",
-    "keep > ordinal > none > lightgbm(learning_rate=0.05, trees=200, leaves=15) > none",
+    "keep > native > none > hgb > none",
     "median > onehot > standard > svm > none",
     "median > onehot > standard > mlp > none",
     "median > target > none > forest(min_leaf=2) > none",

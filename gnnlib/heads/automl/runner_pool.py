@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import math
 import os
 import pickle
 import queue
@@ -31,6 +32,8 @@ _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
 )
 _COMMAND = "from gnnlib.heads.automl.worker import serve; serve()"
+_OBEYS = hasattr(os, "fork")  # elsewhere trials run in the worker itself, which cannot hear a cancellation
+
 GRACE_S = 1.0
 """Seconds that a worker has to say that it killed its trial before it is killed itself."""
 
@@ -65,7 +68,7 @@ class Pool(Protocol):
 
 
 def make_pool(n_jobs: int | None) -> Pool:
-    """Return `n_jobs` local processes.
+    """Return `n_jobs` local processes, or the joblib backend that is active, when it is not one of joblib's own.
 
     Parameters
     ----------
@@ -79,6 +82,10 @@ def make_pool(n_jobs: int | None) -> Pool:
     """
     if n_jobs is not None and (isinstance(n_jobs, bool) or not isinstance(n_jobs, (int, np.integer)) or n_jobs == 0):
         raise InputError(f"`n_jobs` must be an integer other than 0, or None, found {n_jobs!r}")
+    from gnnlib.heads.automl.runner_joblib import JoblibPool, foreign_backend  # it builds on this module
+
+    if foreign_backend() is not None:
+        return JoblibPool(n_jobs)
     return LocalPool(effective_n_jobs(n_jobs if n_jobs is not None else 1))
 
 
@@ -122,6 +129,7 @@ class _Worker:
         self.inbox = inbox
         self.job: Job | None = None
         self.sent_at = 0.0
+        self.ready_at = math.inf
         self.is_ready = False
         self.is_lost = False
         threading.Thread(target=self._listen, daemon=True).start()
@@ -133,9 +141,12 @@ class _Worker:
                 message = pickle.load(stdout)
             except (EOFError, OSError, pickle.UnpicklingError, ValueError):
                 break
-            self.is_ready = True
+            if not self.is_ready:
+                self.is_ready, self.ready_at = True, time.perf_counter()
             self.inbox.put((self, message))
         self.inbox.put((self, ("lost", None)))
+        if stdout is not None:
+            stdout.close()
 
     def send(self, kind: str, value: Any) -> None:
         """Send a message; a process that has died is noticed by the listener."""
@@ -238,7 +249,10 @@ class LocalPool:
     def _late(self) -> _Worker | None:
         now = time.perf_counter()
         for worker in self.workers:
-            if worker.is_ready and worker.job is not None and now > worker.sent_at + worker.job.limit_s + GRACE_S:
+            if worker.job is None or not worker.is_ready:
+                continue
+            # a job that came while the process was importing could not begin before that was over
+            if now > max(worker.sent_at, worker.ready_at) + worker.job.limit_s + GRACE_S:
                 return worker
         return None
 
@@ -251,8 +265,8 @@ class LocalPool:
             fresh.send("data", self.folder)
         return None if job is None else Outcome(job.number, status, message=message)
 
-    def cancel(self, grace_s: float = 0.5) -> None:
-        """End all trials that run; workers that do not obey at once are killed."""
+    def cancel(self, grace_s: float = 0.3) -> None:
+        """End all trials that run, and wait a moment for the workers to say so."""
         for worker in self.workers:
             if worker.job is not None:
                 worker.send("cancel", None)
@@ -264,19 +278,17 @@ class LocalPool:
                 break
             if kind in {"outcome", "lost"}:
                 worker.job = None
-        for worker in self.workers:
-            if worker.job is not None and worker.is_ready:
-                worker.kill()
 
     def close(self) -> None:
         """Cancel what runs and keep the workers for the next fit."""
-        self.cancel()
+        if self.is_busy:
+            self.cancel()
         for worker in self.workers:
-            if worker.is_lost or worker.process.poll() is not None:
-                continue
-            if worker.job is not None:  # still importing with a job before it
+            if worker.is_lost or worker.process.poll() is not None or not (worker.job is None or _OBEYS):
                 worker.kill()
             else:
+                # one that has not answered yet will: jobs have numbers of their own, so that late outcomes are known
+                worker.job = None
                 LocalPool._idle.append(worker)
         self.workers = []
 

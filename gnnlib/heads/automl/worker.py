@@ -204,8 +204,9 @@ def serve() -> None:
         kind, value = message
         if kind == "data":
             data = load_data(value)
-        elif kind == "job" and data is not None:
-            _send(target, ("outcome", _supervise(data, value, source)))
+        elif kind == "job":
+            gone = Outcome(value.number, "error", message="the data are gone")
+            _send(target, ("outcome", gone if data is None else _supervise(data, value, source)))
 
 
 def _preload() -> None:
@@ -214,9 +215,11 @@ def _preload() -> None:
     import gnnlib.heads.automl.pipelines  # noqa: F401
 
 
-def load_data(folder: str) -> TrialData:
-    """Read what `gnnlib.heads.automl.runner_pool.store_data` wrote."""
+def load_data(folder: str) -> TrialData | None:
+    """Read what `gnnlib.heads.automl.runner_pool.store_data` wrote; None when that fit is over and its folder gone."""
     place = Path(folder)
+    if not (place / "data.pkl").exists():
+        return None
     with (place / "data.pkl").open("rb") as file:
         fields = pickle.load(file)
     return TrialData(X=np.load(place / "X.npy"), **fields)
