@@ -82,14 +82,14 @@ class LabelPlan:
     low, high : int
         Smallest and largest number of clients.
     rounds : int >= 1
-        Iterations of the search for each client.
+        Iterations of the search for each client; a third of them with time windows, where each costs more.
     """
 
     split: str
     count: int
     low: int = 50
     high: int = 100
-    rounds: int = 100
+    rounds: int = 300
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
@@ -131,7 +131,8 @@ class LabelPlan:
             return (_tour(problem, seed),)
         from gnnlib.heads.combinatorial.vrp.api import solve_vrp
 
-        return solve_vrp(problem, stop=MaxIterations(self.rounds * problem.num_clients), seed=seed).routes
+        rounds = -(-self.rounds // 3) if kind == "windows" else self.rounds
+        return solve_vrp(problem, stop=MaxIterations(rounds * problem.num_clients), seed=seed).routes
 
 
 def _tour(problem: VRP, seed: int) -> tuple[int, ...]:

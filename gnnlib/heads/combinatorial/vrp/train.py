@@ -98,7 +98,7 @@ PRESETS = {
         48,
         24,
         4,
-        (LabelPlan("train", 1536), LabelPlan("val", 64), LabelPlan("test", 64, low=100, rounds=400)),
+        (LabelPlan("train", 1024), LabelPlan("val", 64), LabelPlan("test", 64, low=100, rounds=2400)),
         _SCORES,
         _IMITATION,
         _REWARDS,
