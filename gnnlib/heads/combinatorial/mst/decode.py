@@ -127,6 +127,9 @@ class TreeSearch:
         Of the noise at the root, with `noise`.
     noise : float, default 0
         Share of Dirichlet noise; for self-play.
+    choose : {"visits", "value"}, default "visits"
+        Play the most visited action, or the one whose reward and value of the next state are highest: the right one
+        when values are exact.
     """
 
     scores: EdgeScores
@@ -136,6 +139,7 @@ class TreeSearch:
     value: Value | None = None
     seed: Seed = 0
     noise: float = 0.0
+    choose: str = "visits"
     best: tuple[float, IntArray] = field(default_factory=lambda: (np.inf, np.zeros(0, np.int64)), init=False)
     visits: list[tuple[GrowingTree, FloatArray]] = field(default_factory=list, init=False)
     first_search: SearchTree | None = field(default=None, init=False)
@@ -218,12 +222,19 @@ class TreeSearch:
             if len(state.candidates) > 1 and self.simulations:
                 tree = self.search(state, seeds[len(state.taken)])
                 self.first_search = self.first_search or tree
-                action = int(tree.best_actions[0])
+                action = _best_by_value(tree) if self.choose == "value" else int(tree.best_actions[0])
                 self.visits.append((state, tree.root_visits[0] / max(tree.root_visits[0].sum(), 1)))
             state = self.add(state, action)
         self.finish(state)
         self.played = np.array(state.taken, dtype=np.int64)
         return self.best[1]
+
+
+def _best_by_value(tree: SearchTree) -> int:
+    """Return the action whose own evaluation was best; values backed up are means that include what came to nothing."""
+    child = tree.children[0, 0]
+    value = tree.rewards[0, child] + tree.discounts[0, child] * tree.raw_values[0, child]
+    return int(np.where(child >= 0, value, -np.inf).argmax())
 
 
 def searched_tree(
