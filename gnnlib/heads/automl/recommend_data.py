@@ -130,6 +130,9 @@ class MetaData:
         Embeddings of the descriptions; zeros where there is none.
     embedding : TextEmbedding or None
         How descriptions are embedded.
+    bounds : array [D, 2] or None
+        Errors of the best and of the worst pipeline; with them results on a new data set are compared in level and
+        spread too, not only in their pattern.
 
     Raises
     ------
@@ -144,6 +147,7 @@ class MetaData:
     features: FloatArray
     texts: FloatArray
     embedding: TextEmbedding | None = None
+    bounds: FloatArray | None = None
 
     def __post_init__(self) -> None:
         count = len(self.names)
@@ -171,6 +175,7 @@ class MetaData:
             self.features[where],
             self.texts[where],
             self.embedding,
+            None if self.bounds is None else self.bounds[where],
         )
 
     def with_pipelines(self, columns: Sequence[int]) -> MetaData:
@@ -188,6 +193,8 @@ class MetaData:
             "features": self.features.astype(np.float32),
             "texts": self.texts.astype(np.float16),
         }
+        if self.bounds is not None:
+            arrays["bounds"] = self.bounds.astype(np.float32)
         if self.embedding is not None:
             arrays.update({f"embedding_{name}": value for name, value in self.embedding.to_arrays().items()})
         return arrays
@@ -205,6 +212,7 @@ class MetaData:
             arrays["features"].astype(np.float64),
             arrays["texts"].astype(np.float64),
             TextEmbedding.from_arrays(text) if text else None,
+            arrays["bounds"].astype(np.float64) if "bounds" in arrays else None,
         )
 
 

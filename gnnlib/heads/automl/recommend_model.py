@@ -37,6 +37,13 @@ _FEWEST = 8
 """Fewer data sets cannot be told apart by trees; all then count alike."""
 
 
+_SMALL = 0.005
+"""Differences of errors below this are noise."""
+
+_LEVEL = 0.2
+"""Data sets whose best errors differ by this are of different difficulty."""
+
+
 @dataclass(frozen=True)
 class PolicySettings:
     """How the recommender chooses.
@@ -47,8 +54,9 @@ class PolicySettings:
         Trees of each of the three forests.
     candidates : int, default 40
         The first pipeline is one of so many that are best on the mean: predictions of 200 have winners by luck.
-    trust : float in [0, 1], default 1
-        Share of the forests in the weights of the known data sets; the rest is even.
+    trust_first, trust : float in [0, 1], default 0.5 and 1
+        Share of the forests in the weights of the known data sets, for the first pipeline and for those that follow;
+        the rest is even.
     even : float in [0, 1], default 0.5
         Share of even weights once results are in.
     sharpness : float > 0, default 0.5
@@ -57,6 +65,7 @@ class PolicySettings:
 
     trees: int = 120
     candidates: int = 40
+    trust_first: float = 0.5
     trust: float = 1.0
     even: float = 0.5
     sharpness: float = 0.5
@@ -171,7 +180,12 @@ class Recommender:
         return mean, np.sqrt(spread)
 
     def next(
-        self, query: Query, observed: Mapping[int, float] | None = None, *, allowed: BoolArray | None = None
+        self,
+        query: Query,
+        observed: Mapping[int, float] | None = None,
+        *,
+        allowed: BoolArray | None = None,
+        advice: FloatArray | None = None,
     ) -> int:
         """Return the pipeline to try next.
 
@@ -182,6 +196,9 @@ class Recommender:
             Errors (lower is better, 0 to 1) of pipelines tried on the new data set; NaN where chosen and not run yet.
         allowed : bool array [P], optional
             Which pipelines may be named.
+        advice : array [P], optional
+            Regrets that another model expects, such as the graph network; averaged with the forests' for the first
+            pipeline.
 
         Raises
         ------
@@ -194,7 +211,10 @@ class Recommender:
         if not free.any():
             raise InputError("every pipeline has been named")
         if not seen:
-            mean = query.weights @ self.regret
+            share = self.settings.trust_first
+            mean = (share * query.weights + (1 - share) * self.even) @ self.regret
+            if advice is not None:
+                mean = 0.5 * (mean + share * advice + (1 - share) * (self.even @ self.regret))
             leading = np.argsort(np.where(free, self.even @ self.regret, np.inf), kind="stable")
             chosen = leading[: min(self.settings.candidates, int(free.sum()))]
             return int(chosen[np.argmin(mean[chosen])])
@@ -209,12 +229,12 @@ class Recommender:
         if len(columns) < 2:
             return query.weights
         values = np.array([seen[column] for column in columns])
-        # Only the pattern counts: a known data set is scaled to the spread of the new one's results.
         known = self.regret[:, columns]
-        a, b = known - known.mean(axis=1, keepdims=True), values - values.mean()
-        size_a, size_b = np.sqrt((a**2).mean(axis=1)) + 1e-3, np.sqrt((b**2).mean()) + 1e-6
-        apart = 2.0 * (1.0 - (a * b).mean(axis=1) / (size_a * size_b))
-        likely = query.weights * np.exp(-self.settings.sharpness * apart * np.sqrt(len(columns)))
+        bounds = self.meta.bounds
+        if bounds is not None:
+            known = bounds[:, :1] + known * (bounds[:, 1:] - bounds[:, :1])
+        apart = _distance_of_results(known, values, has_levels=bounds is not None)
+        likely = query.weights * np.exp(-self.settings.sharpness * apart)
         total = likely.sum()
         if total <= 0:
             return self.even
@@ -265,6 +285,18 @@ def _filled(regret: FloatArray) -> FloatArray:
     # A pipeline tried on few data sets is believed to be ordinary.
     guess = (count * mean + 3.0 * overall) / (count + 3.0)
     return np.where(known, regret, guess)
+
+
+def _distance_of_results(known: FloatArray, values: FloatArray, *, has_levels: bool) -> FloatArray:
+    """Return how far results [K] on a new data set are from those on known ones [D, K]: pattern, spread and level."""
+    a, b = known - known.mean(axis=1, keepdims=True), values - values.mean()
+    size_a, size_b = np.sqrt((a**2).mean(axis=1)) + _SMALL, np.sqrt((b**2).mean()) + _SMALL
+    if not has_levels:
+        return np.asarray(2.0 * (1.0 - (a * b).mean(axis=1) / (size_a * size_b)))
+    pattern = ((a - b) ** 2).mean(axis=1) / (size_a * size_b)
+    spread = 0.25 * np.log(size_a / size_b) ** 2
+    level = 0.25 * ((known.min(axis=1) - values.min()) / _LEVEL) ** 2
+    return np.asarray(pattern + spread + level)
 
 
 def _usual_distance(scaled: AnyArray) -> float:

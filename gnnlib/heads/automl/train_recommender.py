@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,7 @@ def read_meta(folder: PathLike, rows: IntArray | None = None) -> tuple[MetaData,
         read_features(folder, table),
         embedding.transform(texts),
         embedding,
+        np.stack([table.errors.min(axis=1), table.errors.max(axis=1)], axis=1),
     )
     return meta, table
 
@@ -93,9 +95,8 @@ def merge_configurations(meta: MetaData, table: OboeTable) -> MetaData:
     texts = sorted({str(pipeline) for pipeline in pipelines if pipeline is not None})
     columns = [[i for i, p in enumerate(pipelines) if p is not None and str(p) == text] for text in texts]
     errors = np.stack([table.errors[:, members].mean(axis=1) for members in columns], axis=1)
-    return MetaData(
-        meta.names, meta.families, tuple(texts), normalised_regret(errors), meta.features, meta.texts, meta.embedding
-    )
+    bounds = np.stack([errors.min(axis=1), errors.max(axis=1)], axis=1)
+    return replace(meta, pipelines=tuple(texts), regret=normalised_regret(errors), bounds=bounds)
 
 
 def _main(arguments: Sequence[str] | None = None) -> None:
