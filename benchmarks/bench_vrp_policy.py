@@ -1,0 +1,115 @@
+"""The learned constructive policy alone: greedy, sampling, beam and tree search with the same weights.
+
+    python benchmarks/bench_vrp_policy.py               # about eight CPU minutes
+    python benchmarks/bench_vrp_policy.py --count 4 --kinds cvrp
+
+Instances are the usual uniform ones with 100 clients (whole-number seeds, which no training has seen). Gaps are to the
+best of two long runs of the project's own search; savings (Clarke and Wright 1964) and nearest neighbour stand beside.
+Seconds are CPU seconds an instance, encoding included. See ``protocol.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import record
+import torch
+
+from gnnlib.encoder import load
+from gnnlib.heads.combinatorial.tsp.api import solve_tsp
+from gnnlib.heads.combinatorial.tsp.problem import TSP
+from gnnlib.heads.combinatorial.vrp.api import solve_vrp
+from gnnlib.heads.combinatorial.vrp.baselines import nearest_neighbour, savings
+from gnnlib.heads.combinatorial.vrp.generate import uniform_vrp
+from gnnlib.heads.combinatorial.vrp.labels import uniform_tour
+from gnnlib.heads.combinatorial.vrp.policy import WEIGHTS, construct_routes
+from gnnlib.stop import MaxIterations
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gnnlib.heads.combinatorial.vrp.problem import VRP
+
+CLIENTS = 100
+FIRST_SEED = 20_000
+DECODERS: dict[str, tuple[Any, int]] = {
+    "greedy": ("greedy", 1),
+    "sampling, 64": ("sampling", 64),
+    "sampling, 640": ("sampling", 640),
+    "beam, 64": ("beam", 64),
+    "tree search, 16": ("mcts", 16),
+    "tree search, 64": ("mcts", 64),
+}
+
+
+def instance(kind: str, seed: int) -> VRP:
+    """Draw one instance."""
+    if kind == "tsp":
+        return uniform_tour(CLIENTS, seed=seed)
+    return uniform_vrp(CLIENTS, windows=kind == "vrptw", seed=seed)
+
+
+def reference(kind: str, problem: VRP) -> float:
+    """Cost of the best answer of long runs."""
+    if kind == "tsp":
+        matrix = problem.travel.distance_matrix()
+        return min(solve_tsp(TSP.from_matrix(matrix), stop=MaxIterations(20_000), seed=s).length for s in (1, 2))
+    return min(solve_vrp(problem, stop=MaxIterations(4000 * CLIENTS), seed=s).cost for s in (1, 2))
+
+
+def methods(kind: str) -> dict[str, Callable[[VRP], float]]:
+    """Name the methods in the order of the table."""
+    model = load(WEIGHTS)
+
+    def learned(decoder: Any, effort: int) -> Callable[[VRP], float]:
+        return lambda problem: construct_routes(problem, decoder=decoder, effort=effort, model=model).cost
+
+    found: dict[str, Callable[[VRP], float]] = {"nearest neighbour": lambda problem: nearest_neighbour(problem).cost}
+    if kind == "cvrp":
+        found["savings"] = lambda problem: savings(problem).cost
+    return found | {name: learned(*options) for name, options in DECODERS.items()}
+
+
+def main() -> None:
+    """Run and write ``results/vrp_policy.json``."""
+    parser = argparse.ArgumentParser(description="Measure the constructive policy.")
+    parser.add_argument("--kinds", nargs="+", default=["cvrp", "vrptw", "tsp"])
+    parser.add_argument("--count", type=int, default=16, help="instances of each kind")
+    chosen = parser.parse_args()
+    torch.set_num_threads(1)
+    cells = []
+    for kind in chosen.kinds:
+        problems = [instance(kind, FIRST_SEED + number) for number in range(chosen.count)]
+        best = [reference(kind, problem) for problem in problems]
+        for name, method in methods(kind).items():
+            method(instance(kind, 1))  # compiled before it is timed
+            began = time.process_time()
+            gaps = [100.0 * (method(problem) / known - 1.0) for problem, known in zip(problems, best, strict=True)]
+            seconds = (time.process_time() - began) / len(problems)
+            error = float(np.std(gaps, ddof=1) / np.sqrt(len(gaps))) if len(gaps) > 1 else 0.0
+            cells.append(
+                {
+                    "kind": kind,
+                    "method": name,
+                    "gap_percent": float(np.mean(gaps)),
+                    "standard_error": error,
+                    "cpu_s": seconds,
+                }
+            )
+            print(f"{kind:6} {name:20} {np.mean(gaps):7.2f} % +- {error:.2f}  {seconds:8.3f} CPU s", flush=True)
+    record.write(
+        "vrp_policy",
+        {
+            "environment": record.environment("torch", "numba"),
+            "clients": CLIENTS,
+            "instances": chosen.count,
+            "cells": cells,
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
