@@ -72,6 +72,11 @@ from .errors import (
 )
 from .graphs.schema import GraphSpec as GraphSpec
 from .graphs.schema import GraphTensors as GraphTensors
+from .heads.automl.estimators import AutoClassifier as AutoClassifier
+from .heads.automl.estimators import AutoRegressor as AutoRegressor
+from .heads.automl.experience import ExperienceStore as ExperienceStore
+from .heads.automl.recommend import fit_meta as fit_meta
+from .heads.automl.recommend import recommend_pipelines as recommend_pipelines
 from .heads.combinatorial.mst.api import spanning_tree as spanning_tree
 from .heads.combinatorial.mst.result import TreeResult as TreeResult
 from .heads.combinatorial.paths.api import shortest_path as shortest_path
@@ -109,6 +114,9 @@ from .stop import (
 )
 from .stop import (
     MaxRuntime as MaxRuntime,
+)
+from .stop import (
+    MaxTrials as MaxTrials,
 )
 from .stop import (
     NoImprovement as NoImprovement,
