@@ -60,23 +60,41 @@ def _piece_at(cuts: Int32Array, count: int, position: int) -> int:
 
 
 @nb.njit(cache=True)
-def _cut(work: CrossWork, first: int, count: int) -> None:
-    """Write the sorted positions behind which the cycle cuts the parent."""
+def _exchange_gain(data: DistanceData, work: CrossWork, number: int) -> float:
+    """Return the length of the edges lost less that of the edges won."""
+    cycles = work.cycles
+    gain = 0.0
+    for c in range(number):
+        first, last = work.starts[work.chosen[c]], work.starts[work.chosen[c] + 1]
+        for j in range(first, last, 2):
+            here = cycles[j + 1]
+            after = cycles[j + 2] if j + 2 < last else cycles[first]
+            gain += distance(data, cycles[j], here) - distance(data, here, after)
+    return gain
+
+
+@nb.njit(cache=True)
+def _cut(work: CrossWork, number: int) -> int:
+    """Write the sorted positions behind which the chosen cycles cut the parent; return how many."""
     cycles, pos, cuts = work.cycles, work.pos, work.cuts
     n = len(pos)
-    for j in range(count):
-        p, q = pos[cycles[first + 2 * j]], pos[cycles[first + 2 * j + 1]]
-        cut = p if q == p + 1 or (p == n - 1 and q == 0) else q
-        if count > 24:
-            cuts[j] = cut
-            continue
+    count = 0
+    for c in range(number):
+        for j in range(work.starts[work.chosen[c]], work.starts[work.chosen[c] + 1], 2):
+            p, q = pos[cycles[j]], pos[cycles[j + 1]]
+            cuts[count] = p if q == p + 1 or (p == n - 1 and q == 0) else q
+            count += 1
+    if count > 24:
+        cuts[:count].sort()
+        return count
+    for j in range(1, count):
+        cut = cuts[j]
         slot = j
         while slot > 0 and cuts[slot - 1] > cut:
             cuts[slot] = cuts[slot - 1]
             slot -= 1
         cuts[slot] = cut
-    if count > 24:
-        cuts[:count].sort()
+    return count
 
 
 @nb.njit(cache=True, inline="always")
@@ -90,18 +108,26 @@ def _end_of_piece(pos: Int32Array, cuts: Int32Array, count: int, city: int, othe
 
 
 @nb.njit(cache=True)
-def _label_subtours(work: CrossWork, first: int, count: int) -> int:
-    """Join the pieces by the edges of the second parent; return the number of subtours."""
-    cycles, pos, cuts = work.cycles, work.pos, work.cuts
-    links, label, sizes = work.links, work.label, work.sizes
-    n = len(pos)
-    for j in range(count):
-        after = first + 2 * (j + 1 if j + 1 < count else 0)
-        here = _end_of_piece(pos, cuts, count, cycles[first + 2 * j + 1], cycles[first + 2 * j])
-        there = _end_of_piece(pos, cuts, count, cycles[after], cycles[after + 1])
-        links[here] = there
-        links[there] = here
-        label[j] = -1
+def _link_pieces(work: CrossWork, number: int, count: int) -> None:
+    """Join the ends of the pieces by the edges that the chosen cycles bring in."""
+    cycles, pos, cuts, links = work.cycles, work.pos, work.cuts, work.links
+    for c in range(number):
+        first, last = work.starts[work.chosen[c]], work.starts[work.chosen[c] + 1]
+        for j in range(first, last, 2):
+            after = j + 2 if j + 2 < last else first
+            here = _end_of_piece(pos, cuts, count, cycles[j + 1], cycles[j])
+            there = _end_of_piece(pos, cuts, count, cycles[after], cycles[after + 1])
+            links[here] = there
+            links[there] = here
+
+
+@nb.njit(cache=True)
+def _label_subtours(work: CrossWork, count: int) -> int:
+    """Walk over the joined pieces; return the number of subtours."""
+    cuts, links, label, sizes = work.cuts, work.links, work.label, work.sizes
+    n = len(work.pos)
+    for piece in range(count):
+        label[piece] = -1
     found = 0
     for start in range(count):
         if label[start] >= 0:
@@ -120,11 +146,18 @@ def _label_subtours(work: CrossWork, first: int, count: int) -> int:
 
 @nb.njit(cache=True)
 def _join_smallest(
-    data: DistanceData, near: Int32Array, parent: Int32Array, work: CrossWork, count: int, smallest: int, entry: int
+    data: DistanceData,
+    near: Int32Array,
+    parent: Int32Array,
+    work: CrossWork,
+    count: int,
+    smallest: int,
+    reach: int,
+    entry: int,
 ) -> tuple[float, int]:
     """Join a subtour to another by the cheapest exchange of one edge each; return its cost and the label reached.
 
-    The label is -1 when no neighbour of the subtour's cities lies outside.
+    Only the cities near the ends of its pieces are tried, where the tour has just changed. The label is -1 when no neighbour of the subtour's cities lies outside.
     """
     tour, pos, cuts, label = work.tour, work.pos, work.cuts, work.label
     n = len(tour)
@@ -134,10 +167,9 @@ def _join_smallest(
         if label[piece] != smallest:
             continue
         length = cuts[piece + 1] - cuts[piece] if piece + 1 < count else cuts[0] - cuts[piece] + n
-        p = cuts[piece]
-        for _ in range(length):
-            p = p + 1 if p + 1 < n else 0
-            here = tour[p]
+        for step in range(min(length, 2 * reach)):
+            p = cuts[piece] + 1 + (step if step < reach else length - 1 - (step - reach))
+            here = tour[p if p < n else p - n]
             for c in range(near.shape[1]):
                 there = near[here, c]
                 other = label[_piece_at(cuts, count, pos[there])]
@@ -169,10 +201,25 @@ def _join_smallest(
 
 
 @nb.njit(cache=True)
+def _exchange(parent: Int32Array, work: CrossWork, number: int) -> int:
+    """Take the edges of the chosen cycles out of the links and in; return the number of changes logged."""
+    cycles = work.cycles
+    entry = 0
+    for c in range(number):
+        first, last = work.starts[work.chosen[c]], work.starts[work.chosen[c] + 1]
+        for j in range(first, last, 2):
+            after = j + 2 if j + 2 < last else first
+            here, there = cycles[j + 1], cycles[after]
+            entry = _change(parent, work.log, entry, here, cycles[j], there)
+            entry = _change(parent, work.log, entry, there, cycles[after + 1], here)
+    return entry
+
+
+@nb.njit(cache=True)
 def make_child(
-    data: DistanceData, near: Int32Array, parent: Int32Array, work: CrossWork, cycle: int, needed: float
+    data: DistanceData, near: Int32Array, parent: Int32Array, work: CrossWork, number: int, reach: int, needed: float
 ) -> tuple[float, int]:
-    """Change a parent along one AB-cycle and join the subtours that arise.
+    """Change a parent along some AB-cycles and join the subtours that arise, the smallest first.
 
     Parameters
     ----------
@@ -181,9 +228,11 @@ def make_child(
     parent : int32 [N, 2]
         Links of the parent; those of the child afterwards.
     work : CrossWork
-        With the parent's tour and the cycles; `log` gets the changes.
-    cycle : int
-        Which cycle.
+        With the parent's tour, the cycles and, in `chosen`, which of them; `log` gets the changes.
+    number : int
+        How many cycles are chosen.
+    reach : int
+        Cities tried from each end of a piece when a subtour is joined to the others.
     needed : float
         Give up as soon as the gain falls below this.
 
@@ -194,32 +243,20 @@ def make_child(
     entries : int
         Number of changes in the log, also of a child that was given up.
     """
-    cycles = work.cycles
-    first, last = work.starts[cycle], work.starts[cycle + 1]
-    count = (last - first) // 2
-    gain = 0.0
-    for j in range(first, last, 2):
-        after = cycles[j + 2] if j + 2 < last else cycles[first]
-        gain += distance(data, cycles[j], cycles[j + 1]) - distance(data, cycles[j + 1], after)
+    gain = _exchange_gain(data, work, number)
     if gain < needed:
         return -np.inf, 0
-    _cut(work, first, count)
-    left = _label_subtours(work, first, count)
-    entry = 0
-    for j in range(first, last, 2):
-        here = cycles[j + 1]
-        after = j + 2 if j + 2 < last else first
-        there = cycles[after]
-        entry = _change(parent, work.log, entry, here, cycles[j], there)
-        entry = _change(parent, work.log, entry, there, cycles[after + 1], here)
+    count = _cut(work, number)
+    _link_pieces(work, number, count)
+    subtours = _label_subtours(work, count)
+    entry = _exchange(parent, work, number)
     label, sizes = work.label, work.sizes
-    subtours = left
-    while left > 1:
+    for _ in range(subtours - 1):
         smallest = -1
         for s in range(subtours):
             if sizes[s] > 0 and (smallest < 0 or sizes[s] < sizes[smallest]):
                 smallest = s
-        cost, reached = _join_smallest(data, near, parent, work, count, smallest, entry)
+        cost, reached = _join_smallest(data, near, parent, work, count, smallest, reach, entry)
         if reached < 0:
             return -np.inf, entry
         entry += 4
@@ -231,5 +268,4 @@ def make_child(
                 label[piece] = reached
         sizes[reached] += sizes[smallest]
         sizes[smallest] = 0
-        left -= 1
     return gain, entry

@@ -39,6 +39,8 @@ class CrossWork(NamedTuple):
         Cities of the cycles, one cycle after the other; each begins with an edge of the first parent.
     starts : int32 [N + 2]
         Where each cycle begins; one more than there are cycles.
+    chosen : int32 [N]
+        Numbers of the cycles that make a child.
     cuts, links, label, sizes : int32 [N], [2 N], [N], [N]
         Sorted positions behind which a child is cut, which end of a piece is joined to which, which subtour each piece
         is in, and the cities of each subtour.
@@ -55,6 +57,7 @@ class CrossWork(NamedTuple):
     active: Int32Array
     cycles: Int32Array
     starts: Int32Array
+    chosen: Int32Array
     cuts: Int32Array
     links: Int32Array
     label: Int32Array
@@ -79,6 +82,7 @@ def make_cross_work(n: int) -> CrossWork:
         active=whole(n),
         cycles=whole(2 * n + 2),
         starts=whole(n + 2),
+        chosen=whole(n),
         cuts=whole(n),
         links=whole(2 * n),
         label=whole(n),

@@ -21,10 +21,20 @@ if TYPE_CHECKING:
     from gnnlib.heads.combinatorial.kernels.distance import DistanceData
     from gnnlib.typing import FloatArray, IntArray
 
-__all__ = ["EdgeCounts", "Population", "count_edges", "cross_pairs", "make_edge_counts"]
+__all__ = ["DIVERSE", "GREEDY", "UNITED", "EdgeCounts", "Population", "count_edges", "cross_pairs", "make_edge_counts"]
 
 _ROW = 16
 """Different edges remembered a city, to cities of higher number; a population rarely has more than eight."""
+
+
+DIVERSE = 0
+"""The child that gains most for the diversity it costs (the paper's rule)."""
+
+GREEDY = 1
+"""The shortest child."""
+
+UNITED = 2
+"""The shortest child, where one more child takes every cycle over that shortens the tour alone."""
 
 
 class EdgeCounts(NamedTuple):
@@ -136,6 +146,14 @@ def _replace_parent(parent: Int32Array, edges: EdgeCounts, log: Int32Array, entr
             _remove(edges, city, lost)
 
 
+@nb.njit(cache=True, inline="always")
+def _keep_log(work: CrossWork, entries: int) -> None:
+    for e in range(entries):
+        work.best[e, 0] = work.log[e, 0]
+        work.best[e, 1] = work.log[e, 1]
+        work.best[e, 2] = work.log[e, 2]
+
+
 @nb.njit(cache=True)
 def _best_child(
     data: DistanceData,
@@ -144,27 +162,34 @@ def _best_child(
     edges: EdgeCounts,
     work: CrossWork,
     order: Int32Array,
-    is_greedy: int,
-    tolerance: float,
+    how: tuple[int, int, int, float],
 ) -> tuple[float, int]:
     """Make a child of each cycle in `order`; the changes of the best stand in ``work.best``: its gain, its entries."""
+    _, reach, mode, tolerance = how
     best_value, best_gain, best_entries = 0.0, 0.0, 0
-    for cycle in order:
-        needed = max(tolerance, best_gain) if is_greedy else tolerance
-        gain, entries = make_child(data, near, parent, work, cycle, needed)
+    good = 0
+    for place in range(len(order)):
+        work.chosen[0] = order[place]
+        needed = max(tolerance, best_gain) if mode == GREEDY else tolerance
+        gain, entries = make_child(data, near, parent, work, 1, reach, needed)
         undo_child(parent, work.log, entries)
         if gain <= tolerance:
             continue
+        order[good], order[place] = order[place], order[good]
+        good += 1
         value = gain
-        if not is_greedy:
-            change = _entropy_change(edges, work.log, entries)
-            value = gain / max(-change, 1e-9)
+        if mode == DIVERSE:
+            value /= max(-_entropy_change(edges, work.log, entries), 1e-9)
         if value > best_value:
             best_value, best_gain, best_entries = value, gain, entries
-            for e in range(entries):
-                work.best[e, 0] = work.log[e, 0]
-                work.best[e, 1] = work.log[e, 1]
-                work.best[e, 2] = work.log[e, 2]
+            _keep_log(work, entries)
+    if mode == UNITED and good > 1:
+        work.chosen[:good] = order[:good]
+        gain, entries = make_child(data, near, parent, work, good, reach, max(tolerance, best_gain))
+        undo_child(parent, work.log, entries)
+        if gain > best_gain:
+            best_gain, best_entries = gain, entries
+            _keep_log(work, entries)
     return best_gain, best_entries
 
 
@@ -188,7 +213,7 @@ def cross_pairs(
     pairs : int [M, 2]
         Numbers of tours; the first is replaced.
     how : tuple
-        Children compared in a round, rounds a pair, whether only the length counts, and the least gain.
+        Children compared, reach of `make_child`, one of `DIVERSE`, `GREEDY` and `UNITED`, and the least gain.
     rng : uint64 [1]
 
     Returns
@@ -196,31 +221,25 @@ def cross_pairs(
     int
         Number of children made.
     """
-    children, rounds, is_greedy, tolerance = how
+    children = how[0]
     order = np.empty(len(near) + 1, np.int32)
     made = 0
     for pair in range(len(pairs)):
         a = pairs[pair, 0]
         parent = population.links[a]
         count = find_cycles(parent, population.links[pairs[pair, 1]], work, rng)
+        if count == 0:
+            continue
         for c in range(count):
             order[c] = c
-        for c in range(count - 1):
+        used = min(count, children)
+        for c in range(used):
             other = c + random_below(rng, count - c)
             order[c], order[other] = order[other], order[c]
-        done = 0
-        is_stale = True
-        for _ in range(rounds):
-            if done >= count:
-                break
-            if is_stale:
-                write_tour(parent, work.tour, work.pos)
-            end = min(count, done + children)
-            gain, entries = _best_child(data, near, parent, edges, work, order[done:end], is_greedy, tolerance)
-            made += end - done
-            done = end
-            is_stale = entries > 0
-            if entries > 0:
-                _replace_parent(parent, edges, work.best, entries)
-                population.lengths[a] -= gain
+        write_tour(parent, work.tour, work.pos)
+        gain, entries = _best_child(data, near, parent, edges, work, order[:used], how)
+        made += used
+        if entries > 0:
+            _replace_parent(parent, edges, work.best, entries)
+            population.lengths[a] -= gain
     return made

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
+import os
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from joblib import Parallel, delayed
 
 from gnnlib.errors import InfeasibleError, InputError
 from gnnlib.heads.combinatorial.kernels.held_karp import held_karp_dp
 from gnnlib.heads.combinatorial.kernels.starts import hilbert_order
-from gnnlib.heads.combinatorial.tsp.decode import PRIORS, SearchParams, TourSearch
+from gnnlib.heads.combinatorial.tsp.decode import PRIORS, TourSearch
 from gnnlib.heads.combinatorial.tsp.instance import SearchInstance, with_fixed_edges
+from gnnlib.heads.combinatorial.tsp.params import SearchParams
 from gnnlib.heads.combinatorial.tsp.priors import load_prior
 from gnnlib.heads.combinatorial.tsp.problem import TSP, as_tsp
 from gnnlib.heads.combinatorial.tsp.result import TourResult
-from gnnlib.stop import MaxIterations, MaxRuntime, StopCriterion
+from gnnlib.seeding import spawn_seeds
+from gnnlib.stop import AnyOf, MaxIterations, MaxRuntime, StopCriterion
 
 if TYPE_CHECKING:
     from gnnlib.stop import StopClock
@@ -40,18 +47,21 @@ def solve_tsp(
     prior: str | None = "auto",
     params: SearchParams | None = None,
     progress: bool = False,
+    n_jobs: int = 1,
 ) -> TourResult:
     """Find a short tour and prove how far it can be from the shortest.
 
-    Iterated Lin-Kernighan search over candidate edges, with the Held-Karp 1-tree bound as certificate. Up to 12 cities
-    are solved exactly.
+    Lin-Kernighan search over candidate edges, then edge assembly crossover of a population of such tours as large as
+    the time limit allows (Y. Nagata & S. Kobayashi 2013), then kicks; the Held-Karp 1-tree bound is the certificate. Up
+    to 12 cities are solved exactly.
 
     Parameters
     ----------
     x : TSP, path, networkx graph, array [N, 2], [N, 3] or [N, N]
         The problem; see `gnnlib.heads.combinatorial.tsp.problem.as_tsp`.
     stop : StopCriterion, default ``MaxRuntime(5)``
-        One iteration is one kick. The clock starts when the kernels are compiled and the weights loaded. With
+        One iteration is one kick, or one crossing of two tours. Without a time limit there are kicks only, unless
+        ``params.population`` asks for crossings. The clock starts when the kernels are compiled and the weights loaded. With
         `MaxIterations` alone the answer is the same bit for bit on one machine.
     seed : int or None
         Seed of the kicks; None draws one.
@@ -66,11 +76,15 @@ def solve_tsp(
         Settings of the search.
     progress : bool
         Show a progress bar.
+    n_jobs : int, default 1
+        Processes that search at the same time, each from its own seed; -1 for one a core. Under a time limit they
+        exchange their best tours half way and go on from all of them.
 
     Returns
     -------
     TourResult
-        Order, length in the problem's own rounding, lower bound, gap, trace.
+        Order, length in the problem's own rounding, lower bound, gap, trace; `alternatives` when ``params`` asks for
+        some.
 
     Raises
     ------
@@ -95,23 +109,51 @@ def solve_tsp(
         raise InputError(f"`prior` must be one of {PRIORS}, found {prior!r}")
     if prior in {"gnn", "softdist", "knn"} and not problem.is_symmetric:
         raise InputError(f"`prior` {prior!r} needs a symmetric problem; use 'auto', 'alpha' or None")
-    settings = SearchParams() if params is None else params
-    start = _warm_order(problem, warm_start)
+    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or (n_jobs < 1 and n_jobs != -1):
+        raise InputError(f"`n_jobs` must be an integer >= 1, or -1 for one a core, found {n_jobs!r}")
+    task = Task(problem, prior, SearchParams() if params is None else params, _warm_order(problem, warm_start))
+    jobs = n_jobs if n_jobs > 0 else os.cpu_count() or 1
+    if jobs > 1 and problem.num_cities > EXACT_UP_TO:
+        return _solve_together(task, criterion, seed, jobs)
+    prepare(prior)
+    return _solve(task, criterion, seed, progress=progress)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every process needs to know; `guests` are tours of the others."""
+
+    problem: TSP
+    prior: str | None
+    params: SearchParams
+    start: IntArray | None = None
+    guests: tuple[IntArray, ...] = ()
+
+
+def prepare(prior: str | None) -> None:
+    """Compile and load what a run needs before its clock starts."""
     warm_up()
     if prior is not None:
         load_prior(prior)
+
+
+def _solve(task: Task, criterion: StopCriterion, seed: int | None, *, progress: bool = False) -> TourResult:
+    """Solve in this process."""
+    problem, settings = task.problem, task.params
     clock = criterion.start()
-    described = {"seed": seed, "prior": prior, "stop": repr(criterion), **dataclasses.asdict(settings)}
+    described = {"seed": seed, "prior": task.prior, "stop": repr(criterion), **dataclasses.asdict(settings)}
     if problem.num_cities <= EXACT_UP_TO:
         return _solve_exactly(problem, clock, described)
     if clock.remaining_s < _SET_UP_S_PER_CITY * problem.num_cities:
-        return _answer_at_once(problem, clock, start, described)
+        return _answer_at_once(problem, clock, task.start, described)
     instance = SearchInstance.build(problem, settings.num_neighbours)
-    tour = None if start is None else instance.from_order(start)
-    search = TourSearch(instance, clock, settings, seed=seed, start=tour)
-    _run(search, prior, progress=progress)
+    tour = None if task.start is None else instance.from_order(task.start)
+    guests = [instance.from_order(guest) for guest in task.guests]
+    search = TourSearch(instance, clock, settings, seed=seed, start=tour, guests=guests)
+    _run(search, task.prior, progress=progress)
     order = instance.to_order(search.tour)
     described["prior_used"] = search.prior_used
+    others = [instance.to_order(other) for other in search.others]
     return TourResult(
         order,
         problem.length(order),
@@ -122,6 +164,47 @@ def solve_tsp(
         iterations=clock.iterations,
         seconds=clock.elapsed_s,
         params=described,
+        alternatives=np.array(others, np.int64).reshape(len(others), problem.num_cities),
+    )
+
+
+def _solve_until(task: Task, criterion: StopCriterion, seed: int, deadline: float) -> TourResult:
+    """Solve in a process of its own, until a time of day at most."""
+    prepare(task.prior)
+    left = max(0.0, deadline - time.time())
+    return _solve(task, AnyOf(criterion, MaxRuntime(left)) if math.isfinite(left) else criterion, seed)
+
+
+def _solve_together(task: Task, criterion: StopCriterion, seed: int | None, jobs: int) -> TourResult:
+    """Solve in several processes that exchange their best tours half way."""
+    seeds = iter(spawn_seeds(seed, 2 * jobs))
+    with Parallel(n_jobs=jobs, batch_size=1) as pool:
+        pool(delayed(prepare)(task.prior) for _ in range(jobs))
+        begin, limit = time.time(), criterion.max_seconds
+        rounds = (0.5, 1.0) if math.isfinite(limit) else (1.0,)
+        answers: list[TourResult] = []
+        trace: list[tuple[float, float]] = []
+        for part in rounds:
+            offset, deadline = time.time() - begin, begin + part * limit
+            found = pool(delayed(_solve_until)(task, criterion, next(seeds), deadline) for _ in range(jobs))
+            trace += [(offset + float(at), float(length)) for answer in found for at, length in answer.trace]
+            answers = sorted([*answers, *found], key=lambda answer: answer.length)
+            if any(answer.is_optimal for answer in answers):
+                break
+            orders = [answer.order for answer in answers]
+            task = dataclasses.replace(task, start=orders[0], guests=tuple(orders[1:jobs]))
+    best = answers[0]
+    bound = max(answer.lower_bound for answer in answers)
+    trace.sort()
+    lengths = np.minimum.accumulate([length for _, length in trace])
+    return dataclasses.replace(
+        best,
+        lower_bound=bound,
+        is_optimal=any(answer.is_optimal for answer in answers),
+        trace=np.column_stack([[at for at, _ in trace], lengths])[np.append(True, np.diff(lengths) < 0.0)],
+        iterations=sum(answer.iterations for answer in answers),
+        seconds=time.time() - begin,
+        params={**best.params, "seed": seed, "stop": repr(criterion), "n_jobs": jobs},
     )
 
 
@@ -135,6 +218,7 @@ def _run(search: TourSearch, prior: str | None, *, progress: bool) -> None:
         search.use_prior(prior)
         search.evolve()
         search.kick(progress=progress)
+        search.find_others()
     except KeyboardInterrupt:
         search.abandon()
 

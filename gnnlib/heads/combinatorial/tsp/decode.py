@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 from tqdm import tqdm as plain_tqdm
 
-from gnnlib.errors import InputError
 from gnnlib.heads.combinatorial.kernels.alpha import alpha_candidates
-from gnnlib.heads.combinatorial.kernels.exchange import MAX_BREADTH, MAX_DEPTH, Candidates, drain_queue
+from gnnlib.heads.combinatorial.kernels.exchange import Candidates, drain_queue
 from gnnlib.heads.combinatorial.kernels.iterate import BestTour, KickSettings, iterate_kicks, tour_length
 from gnnlib.heads.combinatorial.kernels.one_tree import one_tree_bound
 from gnnlib.heads.combinatorial.kernels.starts import greedy_edge_tour
 from gnnlib.heads.combinatorial.kernels.state import make_state, push_all, rollback
-from gnnlib.heads.combinatorial.tsp.population import evolve
+from gnnlib.heads.combinatorial.tsp.params import SearchParams
+from gnnlib.heads.combinatorial.tsp.population import edge_key, evolve
 from gnnlib.heads.combinatorial.tsp.priors import candidates_from_scores, edge_scores, scoring_seconds
 from gnnlib.seeding import spawn_seeds
 
@@ -41,85 +41,11 @@ _SPREAD_S_PER_CITY = 3e-5
 _SLICE_S = 0.05
 """Seconds between two looks at the clock."""
 
+_OTHERS_SHARE = 0.1
+"""Share of the time limit kept for the alternatives when no population has left any."""
 
-@dataclass(frozen=True)
-class SearchParams:
-    """Settings of the search; the defaults were chosen on generated instances and six of TSPLIB (d1655, fl1577, pcb3038, rl1889, rl5934, u724).
-
-    Parameters
-    ----------
-    num_neighbours : int >= 5
-        Nearest neighbours a city: the graph of the bound, of the priors and of the greedy start.
-    num_candidates : int >= 2
-        Edges a city that an exchange may add: the shortest.
-    num_prior_candidates : int >= 2
-        The same when a prior chooses them.
-    breadth : tuple of int
-        Alternatives followed at each level of an exchange; D entries search exchanges of up to D + 1 edges.
-    max_segment : int >= 1
-        Longest segment of a double bridge, in cities.
-    walk_share : float in [0, 1]
-        Share of the kicks whose edges are near each other in space rather than along the tour.
-    walk_steps : int >= 1
-        Longest random walk between two edges of such a kick.
-    long_share : float in [0, 1]
-        Share of the kicks whose edges are long ones anywhere in the tour, which join clusters.
-    temperature : float >= 0
-        Acceptance of longer tours, in mean edge lengths of the first local optimum.
-    bound_share : float in [0, 0.9]
-        Share of the time limit that the lower bound may take.
-    large : int
-        From this number of cities on, kicks are shorter and longer tours are not accepted: there is no time to profit
-        from either.
-
-    Examples
-    --------
-    >>> SearchParams(breadth=(5, 3, 1)).breadth
-    (5, 3, 1)
-    """
-
-    num_neighbours: int = 10
-    num_candidates: int = 8
-    num_prior_candidates: int = 6
-    breadth: tuple[int, ...] = (5, 3, 2, 1)
-    max_segment: int = 100
-    walk_share: float = 0.3
-    walk_steps: int = 30
-    long_share: float = 0.1
-    temperature: float = 0.1
-    bound_share: float = 0.1
-    large: int = 12_000
-    population: int | None = None
-    start_noise: float = 0.5
-    children: int = 30
-    rounds: int = 1
-
-    def __post_init__(self) -> None:
-        if self.num_neighbours < 5 or self.num_candidates < 2:
-            raise InputError(
-                "`num_neighbours` must be >= 5 and `num_candidates` >= 2, "
-                f"found {self.num_neighbours} and {self.num_candidates}"
-            )
-        if not 1 <= len(self.breadth) < MAX_DEPTH or not all(1 <= b <= MAX_BREADTH for b in self.breadth):
-            raise InputError(
-                f"`breadth` must hold 1 to {MAX_DEPTH - 1} numbers from 1 to {MAX_BREADTH}, found {self.breadth}"
-            )
-        if self.max_segment < 1 or self.walk_steps < 1 or not self.temperature >= 0.0:
-            raise InputError(
-                "`max_segment` and `walk_steps` must be >= 1 and `temperature` >= 0, found "
-                f"{self.max_segment}, {self.walk_steps} and {self.temperature}"
-            )
-        if (self.population or 0) < 0 or not self.start_noise >= 0.0 or min(self.children, self.rounds) < 1:
-            raise InputError(
-                "`population` and `start_noise` must be >= 0 and `children` and `rounds` >= 1, found "
-                f"{self.population}, {self.start_noise}, {self.children} and {self.rounds}"
-            )
-        shares = (self.walk_share, self.long_share)
-        if not (min(shares) >= 0.0 and sum(shares) <= 1.0 and 0.0 <= self.bound_share <= 0.9):
-            raise InputError(
-                "`walk_share` and `long_share` must be >= 0 with a sum <= 1 and `bound_share` in [0, 0.9], found "
-                f"{self.walk_share}, {self.long_share} and {self.bound_share}"
-            )
+_STAGES = 1000
+"""More population stages than any run has."""
 
 
 @dataclass
@@ -135,6 +61,8 @@ class TourSearch:
     seed : int or None
     start : int32 [M], optional
         Tour to start from, in the numbering of the search; default the greedy edge tour.
+    guests : list of int32 [M]
+        Tours that join the first population.
     """
 
     instance: SearchInstance
@@ -142,12 +70,14 @@ class TourSearch:
     params: SearchParams
     seed: int | None
     start: Int32Array | None = None
+    guests: list[Int32Array] = field(default_factory=list)
     trace: list[tuple[float, float]] = field(default_factory=list)
+    others: list[Int32Array] = field(default_factory=list)
     bound: OneTreeBound | None = None
     prior_used: str | None = None
 
     def __post_init__(self) -> None:
-        instance = self.instance
+        instance, begun = self.instance, self.clock.elapsed_s
         hurried = self.clock.remaining_s < _SPREAD_S_PER_CITY * instance.size
         count = self.params.num_candidates
         spread = np.ascontiguousarray(instance.neighbours[:, :count]) if hurried else instance.spread(count)
@@ -164,6 +94,7 @@ class TourSearch:
         self.tolerance = 1e-7 if integral else max(1e-9 * edge, 1e-14 * scale)
         self.spread, self.spread_lengths = spread, instance.lengths_of(spread)
         self._candidates = _candidates(instance, spread)
+        self.tour_cost_s = self.clock.elapsed_s - begun
         self._report()
 
     @property
@@ -196,8 +127,11 @@ class TourSearch:
 
     def descend(self) -> None:
         """Search the neighbourhood of every city until no exchange improves, or the time is up."""
+        begun, is_first = self.clock.elapsed_s, len(self.trace) == 1
         push_all(self._state)
         self.drain(self._state)
+        if is_first:  # how long a tour takes from nothing
+            self.tour_cost_s += self.clock.elapsed_s - begun
 
     def drain(self, state: LocalSearchState) -> bool:
         """Search the neighbourhoods of the queued cities; return False when the time was up before the end."""
@@ -284,29 +218,67 @@ class TourSearch:
     def evolve(self) -> None:
         """Run population stages while there is time for them; see `gnnlib.heads.combinatorial.tsp.population`."""
         size = self.params.population
-        if size == 0 or self.clock.is_over() or self.is_proved:
+        if size == 0 or (size is None and not math.isfinite(self.clock.remaining_s)):
             return
-        if size is not None or math.isfinite(self.clock.remaining_s):
-            evolve(self, spawn_seeds(self.seed, 2)[1], size)
+        for seed in spawn_seeds(spawn_seeds(self.seed, 2)[1], _STAGES):
+            if self.clock.is_over() or self.is_proved:
+                return
+            others = evolve(self, seed, size)
+            if others is None:
+                return
+            self.others = [*others, *self.others][: self.params.alternatives]
+            if size is not None:
+                return
 
-    def kick(self, *, progress: bool = False) -> None:
-        """Kick and mend until the clock says stop or the tour is proved optimal."""
-        data, params = self.instance.data, self.params
-        large = self.instance.size >= params.large
+    def _kick_settings(self) -> KickSettings:
+        params, large = self.params, self.instance.size >= self.params.large
         edge = abs(self._length + self.instance.offset) / self.instance.size
-        settings = KickSettings(
+        return KickSettings(
             max_segment=min(params.max_segment, 10) if large else params.max_segment,
             walk_share=0.0 if large else params.walk_share,
             walk_steps=params.walk_steps,
             long_share=0.0 if large else params.long_share,
             temperature=0.0 if large else params.temperature * edge,
         )
+
+    def find_others(self) -> None:
+        """Complete `others` by walks of a few kicks away from the best tour, each ending in a local optimum."""
+        wanted = self.params.alternatives
+        known = {edge_key(self.tour)}
+        self.others = [tour for tour in self.others if edge_key(tour) not in known]
+        known.update(edge_key(tour) for tour in self.others)
+        edge = abs(self._length + self.instance.offset) / self.instance.size
+        kicks = 20 + min(1000, self.instance.size // 50)
+        for attempt, seed in enumerate(spawn_seeds(spawn_seeds(self.seed, 3)[2], 8 * wanted)):
+            if len(self.others) >= wanted or self.clock.remaining_s <= 0.0:
+                break
+            state = make_state(self.tour, seed)
+            best = BestTour(state.tour.copy(), np.zeros(1))
+            # wilder from time to time: small instances have few tours nearby
+            walk, settings = (
+                kicks * (1 + attempt),
+                self._kick_settings()._replace(temperature=0.1 * (1 + attempt) * edge),
+            )
+            iterate_kicks(
+                self.instance.data, self._candidates, state, best, settings, self._breadth, self.tolerance, walk
+            )
+            key = edge_key(state.tour)
+            if key not in known:
+                known.add(key)
+                self.others.append(state.tour)
+        self.others.sort(key=lambda tour: float(tour_length(self.instance.data, tour)))
+
+    def kick(self, *, progress: bool = False) -> None:
+        """Kick and mend until the clock says stop or the tour is proved optimal."""
+        data, params = self.instance.data, self.params
+        settings = self._kick_settings()
         self._best.tour[:] = self._state.tour
         self._apart = settings.temperature > 0.0
         done = self.clock.iterations
         kicks = 50
         bar = _progress_bar(self.instance.problem.name or "tsp", is_shown=progress)
-        while not self.clock.is_over() and not self.is_proved:
+        reserve_s = _OTHERS_SHARE * self.clock.criterion.max_seconds if len(self.others) < params.alternatives else 0.0
+        while not self.clock.is_over() and not self.is_proved and not self.clock.remaining_s < reserve_s:
             kicks = int(max(1, min(kicks, self.clock.remaining_iterations)))
             before = self.clock.elapsed_s
             self._length -= iterate_kicks(

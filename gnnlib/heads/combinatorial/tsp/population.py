@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gnnlib.heads.combinatorial.kernels.eax_cycles import links_of, make_cross_work, write_tour
-from gnnlib.heads.combinatorial.kernels.eax_generation import Population, count_edges, cross_pairs, make_edge_counts
+from gnnlib.heads.combinatorial.kernels.eax_generation import (
+    DIVERSE,
+    UNITED,
+    Population,
+    count_edges,
+    cross_pairs,
+    make_edge_counts,
+)
 from gnnlib.heads.combinatorial.kernels.iterate import tour_length
 from gnnlib.heads.combinatorial.kernels.starts import greedy_edge_tour
 from gnnlib.heads.combinatorial.kernels.state import make_state, push_all
@@ -24,19 +31,31 @@ if TYPE_CHECKING:
     from gnnlib.heads.combinatorial.kernels.eax_generation import EdgeCounts
     from gnnlib.heads.combinatorial.kernels.state import Int32Array
     from gnnlib.heads.combinatorial.tsp.decode import TourSearch
-    from gnnlib.typing import FloatArray, IntArray
 
-__all__ = ["SMALLEST", "evolve"]
+__all__ = ["SMALLEST", "crossing_cost", "edge_key", "evolve"]
 
-SMALLEST = 12
+SMALLEST = 6
 """Fewer tours than this have too little to exchange: kicks do more with the time."""
+
+_SMALLEST_DIVERSE = 14
+"""Fewer tours than this lose less by agreeing fast than by being few."""
 
 _LARGEST = 300
 """Number of tours of the paper."""
 
+_REACH = 300
+"""Cities tried from each end of a piece when a subtour is joined to the others."""
+
 _SLICE_S = 0.05
 _STALLED = 3
 """Generations without any change after which the tours have nothing left to give each other."""
+
+
+def crossing_cost(n: int, mode: int) -> float:
+    """Seconds of crossing for a second of making the tours, measured on uniform points of 1,000 to 10,000 cities."""
+    if mode == UNITED:
+        return 0.3 + 0.2 * math.sqrt(n / 10_000.0)
+    return 0.4 * (n / 1000.0) ** 0.6
 
 
 class _Evolution:
@@ -49,11 +68,14 @@ class _Evolution:
         self.rng = np.random.default_rng(start_seed)
         self.cross_rng = np.array([cross_seed | 1], np.uint64)
         self.state = make_state(search.tour, kick_seed)
+        self.mode, self.chunk, self.cost_s = DIVERSE, 1, 0.0
+        self.population: Population
         self.tours: list[Int32Array] = []
         self.lengths: list[float] = []
 
-    def found(self, links: Int32Array, lengths: FloatArray) -> None:
+    def found(self) -> None:
         """Tell the search when the best tour is better than all before."""
+        links, lengths = self.population.links, self.population.lengths
         best = int(lengths.argmin())
         if lengths[best] < self.search.raw_length - self.search.tolerance:
             tour = np.empty(len(links[best]), np.int32)
@@ -71,72 +93,103 @@ class _Evolution:
         push_all(state)
         if not search.drain(state):
             return False
-        links = np.empty((len(tour), 2), np.int32)
-        links_of(state.tour, links)
-        self.tours.append(links)
-        self.lengths.append(float(tour_length(instance.data, state.tour)))
+        self._keep(state.tour)
         return True
+
+    def _keep(self, tour: Int32Array) -> None:
+        links = np.empty((len(tour), 2), np.int32)
+        links_of(tour, links)
+        self.tours.append(links)
+        self.lengths.append(float(tour_length(self.instance.data, tour)))
 
     def grow(self, size: int | None) -> bool:
         """Make tours, `size` of them or as many as the time allows; return whether they are enough."""
-        links = np.empty((self.instance.size, 2), np.int32)
-        links_of(self.search.tour, links)
-        self.tours.append(links)
-        self.lengths.append(self.search.raw_length)
-        begin, left = self.clock.elapsed_s, self.clock.remaining_s
-        share = growing_share(self.instance.size)
-        while len(self.tours) < (_LARGEST if size is None else size):
+        n = self.instance.size
+        for tour in (self.search.tour, *self.search.guests):
+            self._keep(tour)
+        self.search.guests.clear()
+        here = len(self.tours)
+        begin, left = self.clock.elapsed_s, 0.95 * self.clock.remaining_s
+        wanted = _LARGEST if size is None else size
+        while len(self.tours) < wanted:
             if not self.add_tour():
                 return False
-            if size is None:
-                spent, made = self.clock.elapsed_s - begin, len(self.tours) - 1
-                if spent + 0.5 * spent / made > share * left:
-                    break
-                if made == 3 and spent / made * SMALLEST > share * left:
+            made = len(self.tours) - here
+            self.cost_s = (self.clock.elapsed_s - begin) / made
+            if size is None and made in {1, 3, 10, 30, 100}:
+                affordable = int(left / self.cost_s / (1.0 + crossing_cost(n, DIVERSE)))
+                if affordable < _SMALLEST_DIVERSE:
+                    self.mode = UNITED
+                    affordable = int(left / self.cost_s / (1.0 + crossing_cost(n, UNITED)))
+                if affordable < SMALLEST:
                     return False
-        return True
+                wanted = min(_LARGEST, affordable)
+        return len(self.tours) > 1
 
     def run(self) -> None:
         """Cross generation after generation until nothing changes."""
         size, n = len(self.tours), self.instance.size
-        population = Population(np.stack(self.tours), np.array(self.lengths))
+        population = self.population = Population(np.stack(self.tours), np.array(self.lengths))
         self.tours.clear()
         edges, work = make_edge_counts(n, size), make_cross_work(n)
         count_edges(population.links, edges)
-        self.found(population.links, population.lengths)
-        stalled, chunk = 0, 1
+        self.found()
+        stalled = 0
         while not self.clock.is_over() and stalled < _STALLED and not self.search.is_proved:
-            before = population.lengths.sum()
-            order = self.rng.permutation(size)
-            pairs = np.stack([order, np.roll(order, -1)], axis=1)
-            first = 0
-            while first < size and not self.clock.is_over():
-                chunk = int(min(chunk, size - first, self.clock.remaining_iterations))
-                started = self.clock.elapsed_s
-                self._cross(population, edges, work, pairs[first : first + chunk])
-                first += chunk
-                self.clock.update(iterations=self.clock.iterations + chunk)
-                per_pair = max(self.clock.elapsed_s - started, 1e-7) / chunk
-                chunk = max(1, min(4 * chunk, int(min(_SLICE_S, 0.5 * self.clock.remaining_s + 1e-3) / per_pair)))
-            self.found(population.links, population.lengths)
-            spread = float(population.lengths.max() - population.lengths.min())
+            before = float(population.lengths.sum())
+            if self.clock.remaining_s < crossing_cost(n, UNITED) * size * self.cost_s:
+                self.mode = UNITED  # or the tours would not agree in time
+            self._cross_all(edges, work)
+            self.found()
             is_still = population.lengths.sum() > before - self.search.tolerance
             stalled = stalled + 1 if is_still else 0
-            if spread <= self.search.tolerance:
+            if population.lengths.max() - population.lengths.min() <= self.search.tolerance:
                 break
 
-    def _cross(self, population: Population, edges: EdgeCounts, work: CrossWork, pairs: IntArray) -> None:
-        how = (self.params.children, self.params.rounds, 0, self.search.tolerance)
-        cross_pairs(self.instance.data, self.search.spread, population, edges, work, pairs, how, self.cross_rng)
+    def _cross_all(self, edges: EdgeCounts, work: CrossWork) -> None:
+        """Run one generation, or a part of it when the time or the iterations end."""
+        children = self.instance.size if self.mode == UNITED else self.params.children
+        how = (children, _REACH, self.mode, self.search.tolerance)
+        order = self.rng.permutation(len(self.lengths))
+        pairs = np.stack([order, np.roll(order, -1)], axis=1)
+        clock, first = self.clock, 0
+        while first < len(pairs) and not clock.is_over():
+            chunk = int(min(self.chunk, len(pairs) - first, clock.remaining_iterations))
+            started = clock.elapsed_s
+            some = pairs[first : first + chunk]
+            cross_pairs(self.instance.data, self.search.spread, self.population, edges, work, some, how, self.cross_rng)
+            first += chunk
+            clock.update(iterations=clock.iterations + chunk)
+            per_pair = max(clock.elapsed_s - started, 1e-7) / chunk
+            self.chunk = max(1, min(4 * chunk, int(min(_SLICE_S, 0.5 * clock.remaining_s + 1e-3) / per_pair)))
+
+    def distinct(self, count: int) -> list[Int32Array]:
+        """Return up to `count` tours of the population, the best first, that differ from the search's and each other."""
+        best = self.search.tour
+        known = {edge_key(best)}
+        found: list[Int32Array] = []
+        for number in np.argsort(self.population.lengths, kind="stable"):
+            if len(found) == count:
+                break
+            tour = np.empty_like(best)
+            write_tour(self.population.links[number], tour, np.empty_like(tour))
+            key = edge_key(tour)
+            if key not in known:
+                known.add(key)
+                found.append(tour)
+        return found
 
 
-def growing_share(n: int) -> float:
-    """Share of the time that making the tours takes, of making and crossing them."""
-    return 0.85 / (1.0 + 1.2 * min(1.0, n / 2000.0))
+def edge_key(tour: Int32Array) -> bytes:
+    """Return what two tours share exactly when they have the same edges."""
+    turned = np.roll(tour, -int(np.flatnonzero(tour == 0)[0]))
+    if turned[1] > turned[-1]:
+        turned = np.roll(turned[::-1], 1)
+    return turned.tobytes()
 
 
-def evolve(search: TourSearch, seed: int, size: int | None = None) -> bool:
-    """Run the population stage on the search's best tour and `size` others.
+def evolve(search: TourSearch, seed: int, size: int | None = None) -> list[Int32Array] | None:
+    """Run the population stage on the search's best tour and others made for it.
 
     Parameters
     ----------
@@ -148,13 +201,14 @@ def evolve(search: TourSearch, seed: int, size: int | None = None) -> bool:
 
     Returns
     -------
-    bool
-        Whether there were enough tours and they were crossed.
+    list of int32 [N] or None
+        As many other tours of the last generation as the settings ask for; None when there was no time to cross.
     """
+    least_s = SMALLEST * search.tour_cost_s * (1.0 + crossing_cost(search.instance.size, UNITED))
+    if size is None and 0.5 * least_s > search.clock.remaining_s:
+        return None
     evolution = _Evolution(search, seed)
-    if size is None and not math.isfinite(search.clock.remaining_s):
-        return False
     if not evolution.grow(size):
-        return False
+        return None
     evolution.run()
-    return True
+    return evolution.distinct(search.params.alternatives)

@@ -51,6 +51,8 @@ class TourResult(Result):
         Wall-clock time of the solver.
     params : dict
         The solver's settings.
+    alternatives : int array [T, N]
+        Other tours, the shortest first, each different from this one and from each other.
 
     Raises
     ------
@@ -86,6 +88,7 @@ class TourResult(Result):
     iterations: int = 0
     seconds: float = 0.0
     params: dict[str, Any] = field(default_factory=dict)
+    alternatives: IntArray = field(default_factory=lambda: np.zeros((0, 0), np.int64), repr=False)
 
     def __post_init__(self) -> None:
         order = self.problem.checked_order(self.order)
@@ -99,6 +102,9 @@ class TourResult(Result):
                 f"`lower_bound` must not exceed the tour's length {measured!r}, found {self.lower_bound!r}"
             )
         self.problem.require_feasible(order)
+        others = [self.problem.checked_order(other) for other in self.alternatives]
+        shape = (len(others), self.problem.num_cities)
+        object.__setattr__(self, "alternatives", np.array(others, np.int64).reshape(shape))
         object.__setattr__(self, "order", order)
         object.__setattr__(self, "length", measured)
         object.__setattr__(self, "lower_bound", min(float(self.lower_bound), float(measured)))
