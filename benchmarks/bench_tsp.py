@@ -2,9 +2,10 @@
 
     python benchmarks/bench_tsp.py                       # everything: about an hour
     python benchmarks/bench_tsp.py --sets uniform --stops 1 --solvers gnnlib fast_tsp
+    python benchmarks/bench_tsp.py --sets uniform --sizes 1000 5000 --solvers gnnlib "gnnlib, kicks only" fast_tsp --again
 
-Every answer is costed again by the instance. The run resumes: figures that stand in ``results/tsp.json`` for this commit
-are kept unless ``--fresh``. Gaps are to the best known value: of TSPLIB, or for generated instances the best tour that
+Every answer is costed again by the instance. The run resumes: figures that stand in ``results/tsp.json`` are kept unless
+``--fresh`` (forget all) or ``--again`` (take those that this command asks for once more); each says its commit. Gaps are to the best known value: of TSPLIB, or for generated instances the best tour that
 any run has ever found (``results/tsp_best.json``). See ``protocol.md``.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import resource
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -24,19 +26,23 @@ from gnnlib.data.generate import clustered, uniform
 from gnnlib.errors import GnnlibError
 from gnnlib.heads.combinatorial.tsp.api import solve_tsp, warm_up
 from gnnlib.heads.combinatorial.tsp.baselines import BASELINES
+from gnnlib.heads.combinatorial.tsp.params import SearchParams
 from gnnlib.heads.combinatorial.tsp.problem import TSP
 from gnnlib.heads.combinatorial.tsp.result import TourResult
 from gnnlib.stop import MaxRuntime
 
 Solver = Callable[[TSP, float, int], TourResult]
 
-UNIFORM = (100, 200, 500, 1000, 2000, 5000, 10_000, 100_000)
+UNIFORM = (100, 200, 500, 1000, 2000, 5000, 10_000, 100_000, 1_000_000)
 CLUSTERED = (1000, 10_000)
-SEEDS = {n: 2 if n <= 10_000 else 1 for n in (*UNIFORM, *CLUSTERED)}
+SEEDS = {n: 3 if n <= 10_000 else 1 for n in (*UNIFORM, *CLUSTERED)}
 
 
-def gnnlib_solver(prior: str | None) -> Solver:
-    return lambda problem, seconds, seed: solve_tsp(problem, stop=MaxRuntime(seconds), seed=seed, prior=prior)
+def gnnlib_solver(prior: str | None, **settings: Any) -> Solver:
+    params = SearchParams(**settings)
+    return lambda problem, seconds, seed: solve_tsp(
+        problem, stop=MaxRuntime(seconds), seed=seed, prior=prior, params=params
+    )
 
 
 def peer(name: str) -> Solver:
@@ -45,6 +51,7 @@ def peer(name: str) -> Solver:
 
 SOLVERS: dict[str, Solver] = {
     "gnnlib": gnnlib_solver("auto"),
+    "gnnlib, kicks only": gnnlib_solver("auto", population=0),
     "gnnlib, no prior": gnnlib_solver(None),
     "gnnlib, gnn": gnnlib_solver("gnn"),
     "ortools": peer("ortools"),
@@ -105,6 +112,8 @@ def run_one(solve: Solver, problem: TSP, seconds: float) -> dict[str, Any]:
         "wall_s": round(time.perf_counter() - wall, 3),
         "cpu_s": round(time.process_time() - cpu, 3),
     }
+    if problem.num_cities >= 100_000:
+        row["peak_memory_gb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2)
     if math.isfinite(result.lower_bound):
         row["lower_bound"] = result.lower_bound
         row["is_optimal"] = result.is_optimal
@@ -121,6 +130,8 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
     parser.add_argument("--stops", nargs="+", type=float, default=[1.0, 10.0], help="seconds on one core")
     parser.add_argument("--solvers", nargs="+", default=["gnnlib", "ortools", "fast_tsp", "lkh", "christofides"])
+    parser.add_argument("--sizes", nargs="+", type=int, help="numbers of cities; default all of the sets")
+    parser.add_argument("--again", action="store_true", help="take the figures asked for again")
     parser.add_argument("--fresh", action="store_true", help="forget the figures of earlier runs")
     parser.add_argument("--name", default="tsp", help="name of the results file")
     options = parser.parse_args()
@@ -128,24 +139,33 @@ def main() -> None:
     rows: dict[str, dict[str, Any]] = payload["rows"] if payload else {}
     best = record.read("tsp_best") or {}
     warm_up()
+    for key, problem, known, solver, seconds in tasks(options):
+        if key in rows and not options.again:
+            continue
+        row = run_one(SOLVERS[solver], problem, seconds)
+        about = record.environment("ortools", "fast_tsp", "elkai", "numba")
+        rows[key] = {"n": problem.num_cities, "known": known, "commit": about["commit"], **row}
+        if row["length"] is not None and known is None:
+            name = key.split("|")[1]
+            best[name] = min(row["length"], best.get(name, math.inf))
+        print(f"{key:45s} {row['length']} {row.get('cpu_s', '')} {row.get('lower_bound', '')}", flush=True)
+        record.write(options.name, {**about, "rows": rows})
+        record.write("tsp_best", best)
+
+
+def tasks(options: argparse.Namespace) -> Iterator[tuple[str, TSP, float | None, str, float]]:
+    """Yield key, problem, best known length, solver and stop of every figure that the options ask for."""
     for set_name in options.sets:
         for name, problem, known in SETS[set_name]():
+            n = problem.num_cities
+            if not problem.is_symmetric or (options.sizes and n not in options.sizes):
+                continue
             for solver in options.solvers:
-                stops = options.stops[-1:] if solver in ONE_STOP else options.stops
-                for seconds in stops:
-                    key = f"{set_name}|{name}|{solver}|{seconds:g}"
-                    if key in rows or problem.num_cities > LARGEST.get(solver, 10**9) or not problem.is_symmetric:
-                        continue
-                    if problem.fixed_edges and not solver.startswith("gnnlib"):
-                        continue
-                    row = run_one(SOLVERS[solver], problem, seconds)
-                    rows[key] = {"n": problem.num_cities, "known": known, **row}
-                    if row["length"] is not None and known is None:
-                        best[name] = min(row["length"], best.get(name, math.inf))
-                    print(f"{key:45s} {row['length']} {row.get('cpu_s', '')} {row.get('lower_bound', '')}", flush=True)
-                    payload = {**record.environment("ortools", "fast_tsp", "elkai", "numba"), "rows": rows}
-                    record.write(options.name, payload)
-                    record.write("tsp_best", best)
+                is_peer = not solver.startswith("gnnlib")
+                if n > LARGEST.get(solver, 10**9) or (problem.fixed_edges and is_peer):
+                    continue
+                for seconds in options.stops[-1:] if solver in ONE_STOP else options.stops:
+                    yield f"{set_name}|{name}|{solver}|{seconds:g}", problem, known, solver, seconds
 
 
 if __name__ == "__main__":
