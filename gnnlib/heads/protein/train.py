@@ -2,7 +2,7 @@
 
 .. code-block:: text
 
-    python -m gnnlib.heads.protein.train backbone --seed 0 --out gnnlib/weights/protein-backbone
+    python -m gnnlib.heads.protein.train backbone --preset deep --seed 0 --out gnnlib/weights/protein-backbone
 
 The names and what they are for:
 
