@@ -152,7 +152,7 @@ def test_steps_along_an_expert_stay_on_its_routes(model, name):
     (one,) = encode_labels([label], model)
     policy = Policy.encode(problem, model)
     rows, owner, right, states, costs, to_go = expert_steps(
-        one.ways, one.neighbours, policy.net, np.array([7]), one.cost
+        one.ways, one.start(), one.neighbours, policy.net, np.array([7]), one.cost
     )
     steps = len(to_go)
     assert rows.shape == (len(owner), NUM_ACTION_FEATURES)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RouteHead", "RouteScores", "StepBatch", "StepPolicy", "StepScores"]
 
-_HIDDEN = 32
+_HIDDEN = 48
 _NUM_COSTS = 3
 
 

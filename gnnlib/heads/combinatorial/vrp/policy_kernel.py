@@ -31,7 +31,7 @@ __all__ = [
     "walk_value",
 ]
 
-NUM_ACTION_FEATURES = 28
+NUM_ACTION_FEATURES = 32
 NUM_STATE_FEATURES = 8
 
 _FAR = 1e30
@@ -132,14 +132,15 @@ def _fits(ways: Ways, walk: Walk, place: int) -> bool:
 
 
 @nb.njit(cache=True)
-def _surroundings(ways: Ways, walk: Walk, place: int) -> tuple[float, float, float]:
-    """Nearest unvisited other client, best log-odds to one, and the share of neighbours that are unvisited."""
-    nearest, best, count = -1.0, -8.0, 0
+def _surroundings(ways: Ways, walk: Walk, place: int) -> tuple[float, float, float, float]:
+    """Nearest unvisited other client, best log-odds to one, share of unvisited neighbours, and their demand."""
+    nearest, best, count, load = -1.0, -8.0, 0, 0.0
     for slot in range(ways.near.shape[1]):
         other = ways.near[place, slot]
         if walk.visited[other] or other == place:
             continue
         count += 1
+        load += ways.load[other]
         if nearest < 0.0:
             nearest = ways.dist[place, other]
         best = max(best, ways.consecutive[place, other])
@@ -148,7 +149,7 @@ def _surroundings(ways: Ways, walk: Walk, place: int) -> tuple[float, float, flo
         for other in range(1, len(ways.load)):
             if not walk.visited[other] and other != place:
                 nearest = min(nearest, ways.dist[place, other])
-    return nearest, best, count / max(ways.near.shape[1], 1)
+    return nearest, best, count / max(ways.near.shape[1], 1), load
 
 
 @nb.njit(cache=True)
@@ -156,14 +157,15 @@ def _describe_client(ways: Ways, walk: Walk, place: int, f: FloatArray) -> None:
     """Write what concerns one client, and not the other actions, into its row of features."""
     here, opened, day = walk.whole[0], walk.whole[2], ways.settings[1]
     d, home, back = ways.dist[here, place], ways.dist[0, place], ways.dist[here, 0]
-    nearest, other_best, unvisited = _surroundings(ways, walk, place)
+    nearest, other_best, unvisited, load = _surroundings(ways, walk, place)
+    after = 1.0 - walk.real[0] - ways.load[place]
     f[0] = math.log1p(d)
     f[1] = math.log1p(home)
     f[2] = math.log1p(back)
     f[3] = (back + home - d) / (back + home + _EPS)
     f[4] = math.tanh((back + home - d) / 20.0)
     f[5] = ways.load[place]
-    f[6] = 1.0 - walk.real[0] - ways.load[place]
+    f[6] = after
     f[7] = 1.0 - walk.real[0]
     f[8] = 0.25 * ways.consecutive[here, place]
     f[9] = ways.together[here, place]
@@ -184,6 +186,10 @@ def _describe_client(ways: Ways, walk: Walk, place: int, f: FloatArray) -> None:
     f[25] = unvisited
     f[26] = 0.0
     f[27] = math.tanh(0.1 * opened)
+    f[28] = min(load, 2.0)
+    f[29] = min(load, after)
+    f[30] = math.tanh(0.2 * (nearest - home))
+    f[31] = ways.together[walk.whole[1], place]
 
 
 @nb.njit(cache=True)
@@ -288,7 +294,7 @@ def describe_state(ways: Ways, walk: Walk, features: FloatArray, costs: FloatArr
     for place in range(1, len(ways.load)):
         if walk.visited[place]:
             continue
-        nearest, _, _ = _surroundings(ways, walk, place)
+        nearest, _, _, _ = _surroundings(ways, walk, place)
         spread += nearest
         radial += (ways.dist[0, place] + ways.dist[place, 0]) * ways.load[place]
         gain += ways.gain[place]

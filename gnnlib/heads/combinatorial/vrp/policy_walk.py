@@ -23,7 +23,7 @@ from gnnlib.heads.combinatorial.vrp.policy_kernel import (
 if TYPE_CHECKING:
     from gnnlib.typing import BoolArray, FloatArray, IntArray
 
-__all__ = ["expert_steps", "record_roll_out", "roll_out"]
+__all__ = ["expert_steps", "record_roll_out", "roll_out", "wander"]
 
 _FAR = 1e30
 
@@ -86,6 +86,19 @@ def roll_out(
 
 
 @nb.njit(cache=True)
+def wander(ways: Ways, walk: Walk, net: Perceptrons, seed: IntArray, left: int) -> None:
+    """Walk by drawn actions until the vehicle is at the depot and at most `left` clients wait."""
+    places = len(ways.load)
+    actions, features, chances = np.empty(places, np.int64), np.empty((places, NUM_ACTION_FEATURES)), np.empty(places)
+    while walk.whole[3] > left or walk.whole[0] != 0:
+        count = list_actions(ways, walk, actions, features)
+        if count == 0:
+            return
+        log_probabilities(net, features, count, 1.0, chances)
+        step(ways, walk, actions[_draw(chances, count, seed)])
+
+
+@nb.njit(cache=True)
 def record_roll_out(
     ways: Ways, net: Perceptrons, temperature: float, seed: IntArray
 ) -> tuple[FloatArray, IntArray, IntArray, float]:
@@ -138,15 +151,29 @@ def _right_actions(ways: Ways, walk: Walk, neighbours: IntArray, actions: IntArr
 
 @nb.njit(cache=True)
 def expert_steps(
-    ways: Ways, neighbours: IntArray, net: Perceptrons, seed: IntArray, total: float
+    ways: Ways, walk: Walk, neighbours: IntArray, net: Perceptrons, seed: IntArray, to_come: float
 ) -> tuple[FloatArray, IntArray, BoolArray, FloatArray, FloatArray, FloatArray]:
     """Follow an expert's routes in an order that the policy chooses, and record every step that is a choice.
+
+    Parameters
+    ----------
+    ways : Ways
+    walk : Walk
+        At the depot, with nobody served or only those who are in none of the expert's routes; changed.
+    neighbours : int array [M, 2]
+        Place before and after each client in the expert's routes.
+    net : Perceptrons
+        Decides which route comes next.
+    seed : int array [1]
+        State of the random numbers, not 0.
+    to_come : float
+        Cost of the expert's routes.
 
     Returns
     -------
     tuple
         Features of all actions [R, F], number of the step of each [R], whether it is right [R]; state features [S, G],
-        parts of the cost [S, 3], and cost to come [S], for an expert's cost of `total`.
+        parts of the cost [S, 3], and cost to come [S].
     """
     places = len(ways.load)
     most = 2 * places
@@ -156,7 +183,7 @@ def expert_steps(
     states, costs, to_go = np.empty((most, NUM_STATE_FEATURES)), np.empty((most, 3)), np.empty(most)
     owner.pop()
     is_right.pop()
-    walk = _fresh_walk(ways)
+    total = walk.real[3] + to_come
     filled, steps = 0, 0
     while True:
         count = list_actions(ways, walk, actions, features)

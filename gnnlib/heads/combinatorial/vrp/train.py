@@ -5,8 +5,8 @@
     python -m gnnlib.heads.combinatorial.vrp.train --preset small --out gnnlib/weights/vrp-policy
 
 generates instances, solves them with the project's own search (cached under ``runs/vrp``), and then trains in three
-parts: the graph network on edges and clients, the policy on the steps of the solutions (imitation), and the policy on
-the cost of what it constructs (REINFORCE). It measures on instances that took no part, and writes weights and card.
+parts: the graph network on edges and clients; the policy on the steps of the solutions, first of whole instances, then
+of what its own beginnings leave over (imitation); and the policy on the cost of what it constructs (REINFORCE). It measures on instances that took no part, and writes weights and card.
 Labels are continued after an interrupt in any case, training with ``--resume``.
 """
 
@@ -27,7 +27,13 @@ from gnnlib.heads.combinatorial.vrp.head import RouteHead
 from gnnlib.heads.combinatorial.vrp.labels import LabelledRoutes, LabelPlan, make_labels
 from gnnlib.heads.combinatorial.vrp.metrics import check_routes
 from gnnlib.heads.combinatorial.vrp.policy import Policy
-from gnnlib.heads.combinatorial.vrp.train_steps import ImitationBatches, SamplingBatches, encode_labels, sample_routes
+from gnnlib.heads.combinatorial.vrp.train_steps import (
+    ImitationBatches,
+    SamplingBatches,
+    correct_policy,
+    encode_labels,
+    sample_routes,
+)
 from gnnlib.seeding import spawn_seeds
 from gnnlib.stop import MaxRuntime
 from gnnlib.training import (
@@ -64,6 +70,8 @@ class Preset:
         Instances for training, for the choice of the best epoch, and for the card.
     scores, imitation : FitConfig
     rewards : ReinforceConfig
+    corrections : int
+        Rounds in which the search completes what the policy has begun, and the policy learns from that too.
     """
 
     width: int
@@ -73,10 +81,14 @@ class Preset:
     scores: FitConfig
     imitation: FitConfig
     rewards: ReinforceConfig
+    corrections: int = 2
 
+
+_ROUNDS = 100
+"""Iterations of the search for each client that the policy has left over."""
 
 _SCORES = FitConfig(
-    epochs=9,
+    epochs=18,
     batch_size=16,
     learning_rate=4e-3,
     warmup_steps=60,
@@ -85,19 +97,17 @@ _SCORES = FitConfig(
     monitor="found",
     mode="max",
 )
-_IMITATION = FitConfig(
-    epochs=8, batch_size=16, learning_rate=4e-3, warmup_steps=30, ema_decay=0.99, monitor="agreement", mode="max"
-)
+_IMITATION = FitConfig(epochs=5, batch_size=16, learning_rate=4e-3, warmup_steps=30, ema_decay=0.99, monitor="step")
 _REWARDS = ReinforceConfig(
-    epochs=6, batch_size=8, learning_rate=1e-3, warmup_steps=10, ema_decay=0.98, monitor="reward", mode="max"
+    epochs=10, batch_size=8, learning_rate=3e-3, warmup_steps=10, ema_decay=0.98, monitor="reward", mode="max"
 )
 
 #: "small" is what ships: half an hour on one quiet core with the labels. "tiny" is for tests.
 PRESETS = {
     "small": Preset(
-        48,
-        24,
-        4,
+        64,
+        32,
+        5,
         (LabelPlan("train", 1024), LabelPlan("val", 64), LabelPlan("test", 64, low=100, rounds=2400)),
         _SCORES,
         _IMITATION,
@@ -178,13 +188,16 @@ def _train_policy(model: GraphModel, splits: dict[str, list[LabelledRoutes]], pr
         return False
     policy = model.head.policy
     train, val = (encode_labels(splits[name], model) for name in ("train", "val"))
-    config = preset.imitation
-    batches = ImitationBatches(train, policy, config.batch_size, course.seed)
-    held = ImitationBatches(val, policy, config.batch_size)
-    result = course.part("imitation").fit(policy, batches, val=held, config=config)
-    _logger.info("after imitation: %s", measure_policy(model, splits["val"]))
-    if result.stopped_by != "epochs":
-        return False
+    config, steps = preset.imitation, list(train)
+    for number in range(preset.corrections + 1):
+        if number:
+            steps += correct_policy(splits["train"], train, policy, rounds=_ROUNDS, seed=course.seed + number)
+        batches = ImitationBatches(steps, policy, config.batch_size, course.seed + number)
+        held = ImitationBatches(val, policy, config.batch_size)
+        result = course.part(f"imitation-{number}").fit(policy, batches, val=held, config=config)
+        _logger.info("after imitation %d: %s", number, measure_policy(model, splits["val"]))
+        if result.stopped_by != "epochs":
+            return False
     part = course.part("rewards")
     part.folder.mkdir(parents=True, exist_ok=True)
     rewarded = reinforce(
