@@ -13,11 +13,13 @@ import torch
 from gnnlib.errors import InputError
 from gnnlib.heads.combinatorial.kernels.landmarks import as_sixteen_bits
 from gnnlib.heads.combinatorial.mst.graph import edge_graph
+from gnnlib.heads.combinatorial.paths.adapt import ROUNDS, KnownNodes, adapted_head
 from gnnlib.heads.combinatorial.paths.baselines import Tables, find_path
 from gnnlib.heads.combinatorial.paths.bounds import bound_features, landmark_tables, single_source_bounds
 from gnnlib.heads.combinatorial.paths.head import PathHead, PathOutput
 from gnnlib.heads.combinatorial.paths.placing import place_landmarks
 from gnnlib.heads.combinatorial.paths.result import DistancesResult, PathResult
+from gnnlib.seeding import numpy_generator, spawn_seeds
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -36,8 +38,8 @@ WEIGHTS = "graphs-paths"
 LANDMARKS = 32
 """Landmarks; rounded to 16 bits their tables take the memory of 16 landmarks in single precision."""
 
-ROUNDS = 8
-"""Layers of message passing that tighten the upper bounds."""
+PROBES = 24
+"""Further nodes whose tables serve the predictions, drawn at random."""
 
 
 @functools.cache
@@ -73,7 +75,10 @@ class PathIndex:
     landmarks : int64 array [K]
     tables : Tables
         Rounded distances to and from the landmarks.
-    model : GraphModel
+    known : KnownNodes
+        Tables of landmarks and probes for the predictions; A* does not need them.
+    head : PathHead
+        The network's last layers, adapted to the graph unless that was switched off.
     states : Tensor [N, H]
     unit : float
         Mean weight of an edge.
@@ -84,7 +89,8 @@ class PathIndex:
     graph: WeightedGraph = field(repr=False)
     landmarks: IntArray
     tables: Tables = field(repr=False)
-    model: GraphModel = field(repr=False)
+    known: KnownNodes = field(repr=False)
+    head: PathHead = field(repr=False)
     states: Tensor = field(repr=False)
     unit: float
     seconds: float
@@ -123,8 +129,7 @@ class PathIndex:
 
         Each lies between its bounds; infinity where no way is known.
         """
-        graph, unit = self.graph, self.tables.step[:-1]
-        to, back = (_unrounded(table, unit) for table in (self.tables.to, self.tables.back))
+        graph, to, back = self.graph, self.known.to, self.known.back
         if backwards and graph.is_directed:
             graph, to, back = _reversed(graph), back, to
         each, low, high = single_source_bounds(graph, source, (to, back), ROUNDS)
@@ -136,11 +141,8 @@ class PathIndex:
             ends = self.states[source : source + 1], self.states[torch.from_numpy(known)]
             scale = low[known] + self.unit
             limits = [torch.from_numpy((limit[known] / scale).astype(np.float32)) for limit in (low, high)]
-            head = self.model.head
-            if not isinstance(head, PathHead):
-                raise InputError(f"the model must have a PathHead, found {type(head).__name__}")
             with torch.inference_mode():
-                share = head.between(ends[0], ends[1], features, limits[0], limits[1]).double().numpy()
+                share = self.head.between(ends[0], ends[1], features, limits[0], limits[1]).double().numpy()
             distances[known] = np.clip(share * scale, low[known], high[known])
         distances[source] = 0.0
         return distances
@@ -185,6 +187,7 @@ def prepare_paths(
     count: int = LANDMARKS,
     placement: str = "learned",
     model: GraphModel | None = None,
+    adapt: bool = True,
     seed: int | None = 0,
 ) -> PathIndex:
     """Place landmarks and compute their tables.
@@ -199,8 +202,11 @@ def prepare_paths(
         See `gnnlib.heads.combinatorial.paths.placing.place_landmarks`.
     model : GraphModel, optional
         The shipped one by default.
+    adapt : bool, default True
+        Whether the network's last layers learn the graph from the probes' distances, see
+        `gnnlib.heads.combinatorial.paths.adapt`; about half a second.
     seed : int or None
-        Of the probes and candidates.
+        Of the probes, candidates and batches.
 
     Returns
     -------
@@ -221,16 +227,20 @@ def prepare_paths(
     started = time.perf_counter()
     guide = load_guide() if model is None else model
     landmarks = place_landmarks(record, count, placement=placement, model=guide, seed=seed)
-    to, back, step = as_sixteen_bits(*landmark_tables(record, landmarks))
+    for_probes, for_batches = spawn_seeds(seed, 2)
+    free = np.setdiff1d(np.arange(record.num_nodes), landmarks)
+    probes = numpy_generator(for_probes).choice(free, min(PROBES, len(free)), replace=False)
+    nodes = np.concatenate([landmarks, probes])
+    known = KnownNodes(nodes, *landmark_tables(record, nodes))
+    to, back, step = as_sixteen_bits(known.to[:, : len(landmarks)], known.back[:, : len(landmarks)])
     tables = Tables(to, back, step, np.arange(len(landmarks)))
-    unit = float(record.weights.mean()) if record.num_edges else 1.0
-    states = node_states(record, guide)
-    return PathIndex(record, landmarks, tables, guide, states, unit or 1.0, time.perf_counter() - started)
-
-
-def _unrounded(codes: IntArray, unit: FloatArray) -> FloatArray:
-    """Return the middle of what each code may stand for; infinity where there is no path."""
-    return np.where(codes == 65_535, np.inf, (codes + 0.5) * unit)
+    unit = (float(record.weights.mean()) if record.num_edges else 1.0) or 1.0
+    states, head = node_states(record, guide), guide.head
+    if not isinstance(head, PathHead):
+        raise InputError(f"the model must have a PathHead, found {type(head).__name__}")
+    if adapt and len(probes):
+        head = adapted_head(head, record, states, known, len(probes), unit, seed=for_batches)
+    return PathIndex(record, landmarks, tables, known, head, states, unit, time.perf_counter() - started)
 
 
 def _reversed(graph: WeightedGraph) -> WeightedGraph:

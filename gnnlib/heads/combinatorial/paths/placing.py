@@ -105,8 +105,7 @@ def _learned(graph: WeightedGraph, count: int, model: GraphModel | None, rng: np
         features = torch.from_numpy(view.features(step / count).astype(np.float32))
         with torch.inference_mode():
             logits = head.place_logits(states[pool], features)
-        logits[view.is_chosen] = -torch.inf
-        slot = int(logits.argmax())
+        slot = int(logits.masked_fill(torch.from_numpy(view.is_chosen), -torch.inf).argmax())
         chosen.append(int(pool[slot]))
         view.add(slot)
     return np.array(chosen, dtype=np.int64)
