@@ -110,7 +110,7 @@ class Grammar:
             fits = profile.rows <= item.max_rows and profile.num_features <= item.max_features
             return fits and (item.takes_weights or not self.is_weighted)
         if item.slot == "impute":
-            return profile.has_missing or item.name in {"median", "keep"}
+            return profile.has_missing or item.name == "median"
         if item.slot == "encode":
             return self._suits_encoder(item.name)
         if item.slot == "reduce":

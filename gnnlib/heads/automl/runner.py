@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Study", "StudySettings", "TrialRecord"]
 
-SCOUT_ROWS = 3_000
+SCOUT_ROWS = 2_000
 """Rows of the lowest rung."""
 
 CHEAP_SHARE = 0.02

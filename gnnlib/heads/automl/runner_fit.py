@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.stats import skew
 
+from gnnlib.heads.automl import pieces_build  # noqa: F401 (forked workers find scikit-learn imported)
 from gnnlib.heads.automl.cleaning import TableCleaner
 from gnnlib.heads.automl.grammar import Grammar
 from gnnlib.heads.automl.incumbent import Committee, fast_committee, prior_committee
@@ -179,10 +180,11 @@ def _make_study(plan: _Plan, pool: Pool, folder: WorkFolder, memory: Any) -> Stu
         metric=plan.metric.name,
         is_weighted=data.weights is not None and bool(np.ptp(data.weights) > 0),
     )
+    usual = default_start(data.task, needs_probabilities=plan.metric.looks_at == "probabilities")
     if params.start is not None:
         start = as_start(data.task, [(item, "given") for item in params.start])
     else:
-        start = [*recalled(memory, data.task, plan.metric), *((item, "portfolio") for item in default_start(data.task))]
+        start = [*recalled(memory, data.task, plan.metric), *((item, "portfolio") for item in usual)]
     budget = plan.clock.criterion.max_seconds
     reserve = min(max(_RESERVE_SHARE * budget, _RESERVE_LEAST_S), _RESERVE_MOST_S) if math.isfinite(budget) else 0.0
     settings = StudySettings(plan.num_folds, plan.seeds[1] % 2**31, _memory_bytes(params, pool), folder.path, reserve)

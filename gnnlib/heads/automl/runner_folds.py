@@ -19,7 +19,7 @@ HOLDOUT_PARTS = 5
 FEW_ROWS = 8_000
 """Up to so many rows, one part held out would judge too roughly."""
 
-ROUNDS_WANTED = 5.0
+ROUNDS_WANTED = 10.0
 """So many cross-validations of a boosting model should fit into the time, or fewer folds are used."""
 
 

@@ -30,6 +30,9 @@ STRATEGIES: tuple[Strategy, ...] = ("bandit", "bayes", "random")
 EXPLORATION = 0.35
 """Weight of the uncertainty of an estimator in units of the spread of scores."""
 
+DEAREST_SHARE = 0.35
+"""A first rung that costs more than this share of the time left waits until nothing cheaper does."""
+
 _TRIES = 40
 
 _CLASSIFICATION = (
@@ -81,11 +84,17 @@ class Proposal:
     trial: Trial | None = None
 
 
-def default_start(task: Task) -> list[Pipeline]:
+def default_start(task: Task, *, needs_probabilities: bool = False) -> list[Pipeline]:
     """Return pipelines of all kinds to begin with: the static portfolio and settings of common use in turn.
 
     The portfolio (`gnnlib.heads.automl.portfolio`) covers many tables by its best member; what it knows nothing of,
     such as regression, native categories and smooth probabilities, the other list adds.
+
+    Parameters
+    ----------
+    task : {"classification", "regression"}
+    needs_probabilities : bool
+        Leave out what only names labels: single trees and the very nearest neighbours.
 
     Examples
     --------
@@ -93,8 +102,12 @@ def default_start(task: Task) -> list[Pipeline]:
     ['boosting', 'forest', 'kernel', 'linear', 'network']
     """
     usual = [Pipeline.parse(task, text) for text in (_CLASSIFICATION if task == "classification" else _REGRESSION)]
-    shipped = static_portfolio(task, size=len(usual))
+    shipped = [item for item in static_portfolio(task) if not (needs_probabilities and _is_coarse(item))][: len(usual)]
     return [pipeline for pair in zip(usual, shipped, strict=False) for pipeline in pair] + usual[len(shipped) :]
+
+
+def _is_coarse(pipeline: Pipeline) -> bool:
+    return pipeline.estimator.name == "tree" or pipeline.estimator.params.get("neighbours", 10) < 4
 
 
 class Proposer:
@@ -132,11 +145,11 @@ class Proposer:
     def next(self, cost: Callable[[Pipeline], float], remaining_s: float) -> Proposal | None:
         """Return what to try next; None when nothing more fits into the time.
 
-        From the list at the start the first is taken that costs no more than a quarter of the time, else the cheapest.
+        From the list at the start the first is taken that costs no more than a third of the time, else the cheapest.
         """
         affordable = [proposal for proposal in self.waiting if cost(proposal.pipeline) <= remaining_s]
         if affordable:
-            cheap = [proposal for proposal in affordable if cost(proposal.pipeline) <= 0.25 * remaining_s]
+            cheap = [proposal for proposal in affordable if cost(proposal.pipeline) <= DEAREST_SHARE * remaining_s]
             chosen = cheap[0] if cheap else min(affordable, key=lambda proposal: cost(proposal.pipeline))
             self.waiting.remove(chosen)
             return chosen

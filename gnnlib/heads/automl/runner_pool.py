@@ -9,19 +9,20 @@ import os
 import pickle
 import queue
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from joblib import effective_n_jobs
 
 from gnnlib.errors import InputError
-from gnnlib.heads.automl.worker import Outcome
+from gnnlib.heads.automl.worker import Outcome, serve
 
 if TYPE_CHECKING:
     from gnnlib.heads.automl.worker import Job, TrialData
@@ -33,6 +34,8 @@ _ONE_THREAD = dict.fromkeys(
 )
 _COMMAND = "from gnnlib.heads.automl.worker import serve; serve()"
 _OBEYS = hasattr(os, "fork")  # elsewhere trials run in the worker itself, which cannot hear a cancellation
+
+_HARMLESS_THREADS = frozenset({"jemalloc_bg_thd"})
 
 GRACE_S = 1.0
 """Seconds that a worker has to say that it killed its trial before it is killed itself."""
@@ -112,20 +115,85 @@ def store_data(data: TrialData, folder: str) -> None:
         pickle.dump(fields, file, protocol=pickle.HIGHEST_PROTOCOL)
 
 
+class _Forked:
+    """A copy of this process that serves, behind the part of `subprocess.Popen` that is used here."""
+
+    def __init__(self) -> None:
+        job_out, job_in = os.pipe()
+        answer_out, answer_in = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(job_in)
+            os.close(answer_out)
+            _serve_forked(job_out, answer_in)
+        os.close(job_out)
+        os.close(answer_in)
+        self.stdin: IO[bytes] | None = os.fdopen(job_in, "wb")
+        self.stdout: IO[bytes] | None = os.fdopen(answer_out, "rb")
+        self._code: int | None = None
+
+    def poll(self) -> int | None:
+        """Return the exit code; None while it runs."""
+        if self._code is None:
+            found, code = os.waitpid(self.pid, os.WNOHANG)
+            self._code = code if found else None
+        return self._code
+
+    def wait(self) -> None:
+        """Wait for the end."""
+        if self._code is None:
+            _, self._code = os.waitpid(self.pid, 0)
+
+    def kill(self) -> None:
+        """End it."""
+        if self._code is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+
+def _serve_forked(source: int, sink: int) -> None:
+    """Be a worker in a forked copy of the caller, and never return."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    try:
+        os.setsid()
+        threadpool_limits(1)
+        serve(source, sink)
+    finally:
+        os._exit(0)
+
+
+def _may_fork() -> bool:
+    """Return whether a copy of this process cannot inherit a lock that is held.
+
+    That is so when it has a single thread, beside one of pyarrow's allocator, which prepares for forks by itself.
+    """
+    tasks = Path("/proc/self/task")
+    if not hasattr(os, "fork") or not tasks.is_dir() or threading.active_count() > 1:
+        return False
+    names = [(task / "comm").read_text().strip() for task in tasks.iterdir()]
+    return sum(name not in _HARMLESS_THREADS for name in names) == 1
+
+
+def _start_process() -> subprocess.Popen[bytes] | _Forked:
+    """Start a worker: a fork, which has everything imported, where that is safe, else a fresh Python."""
+    if _may_fork():
+        return _Forked()
+    environment = {**os.environ, **_ONE_THREAD, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", _COMMAND],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+        start_new_session=True,  # Ctrl-C is for the caller, who then decides
+    )
+
+
 class _Worker:
     """One process and the thread that listens to it."""
 
     def __init__(self, inbox: queue.SimpleQueue[tuple[_Worker, Any]]) -> None:
-        paths = [path for path in sys.path if path]
-        environment = {**os.environ, **_ONE_THREAD, "PYTHONPATH": os.pathsep.join(paths)}
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _COMMAND],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-            start_new_session=True,  # Ctrl-C is for the caller, who then decides
-        )
+        self.process = _start_process()
         self.inbox = inbox
         self.job: Job | None = None
         self.sent_at = 0.0
@@ -161,7 +229,7 @@ class _Worker:
         """End the process and the trial that it runs, at once."""
         self.is_lost = True
         with contextlib.suppress(ProcessLookupError, PermissionError, AttributeError):
-            os.killpg(self.process.pid, 9)
+            os.killpg(self.process.pid, signal.SIGKILL)
         with contextlib.suppress(OSError):
             self.process.kill()
         if self.process.stdin is not None:
@@ -186,7 +254,9 @@ class LocalPool:
     def __init__(self, num_workers: int) -> None:
         self.num_workers = num_workers
         self.inbox: queue.SimpleQueue[tuple[_Worker, Any]] = queue.SimpleQueue()
-        self.workers = [self._take() for _ in range(num_workers)]
+        self.workers: list[_Worker] = []
+        while len(self.workers) < num_workers:
+            self.workers.append(self._take())
         self.folder: str | None = None
 
     def _take(self) -> _Worker:

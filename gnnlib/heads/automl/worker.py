@@ -186,12 +186,19 @@ def predict_with(model: Any, X: FloatArray, num_classes: int, bounds: tuple[floa
     return full
 
 
-def serve() -> None:
-    """Read jobs from stdin, write outcomes to stdout, until stdin closes."""
-    source = os.dup(0)
-    target = os.fdopen(os.dup(1), "wb")
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # nothing that a library prints may reach the pipe
-    os.dup2(2, 1)
+def serve(source: int | None = None, sink: int | None = None) -> None:
+    """Read jobs from one pipe, write outcomes to another, until the first closes.
+
+    Parameters
+    ----------
+    source, sink : int
+        File descriptors; default: those of stdin and stdout.
+    """
+    source = os.dup(0) if source is None else source
+    target = os.fdopen(os.dup(1) if sink is None else sink, "wb")
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):  # nothing that a library prints may reach the pipe
+        os.dup2(nothing, stream)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warnings.simplefilter("ignore")
     _preload()
@@ -211,8 +218,10 @@ def serve() -> None:
 
 def _preload() -> None:
     """Import what pipelines need, once, before any trial is timed."""
-    import gnnlib.heads.automl.pieces_build
-    import gnnlib.heads.automl.pipelines  # noqa: F401
+    from gnnlib.heads.automl.pieces import is_available
+
+    if is_available("lightgbm"):
+        import lightgbm  # noqa: F401 (or every child would import it again)
 
 
 def load_data(folder: str) -> TrialData | None:
