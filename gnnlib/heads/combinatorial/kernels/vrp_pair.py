@@ -159,7 +159,7 @@ def _second_place(
             if timed:
                 out_time = hop_duration(long, profile, second, b) if own_times else out
                 leaves = next_opening(nodes, wins, second, clock + step_time) + nodes[second, SERVICE]
-                fits = leaves + out_time <= nodes[behind, LATE] + SLACK
+                fits = leaves < np.inf and leaves + out_time <= nodes[behind, LATE] + SLACK
             if fits and draw_unit(rng) >= blink:
                 best = value
                 choice[BEFORE], choice[KIND], choice[RELOAD], choice[CLIENT] = before, kind, -1, first

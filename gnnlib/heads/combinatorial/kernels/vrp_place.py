@@ -8,6 +8,7 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from gnnlib.heads.combinatorial.kernels.vrp_price import price_sequence
 from gnnlib.heads.combinatorial.kernels.vrp_route import (
     BACKHAUL,
     BODIES,
@@ -45,7 +46,6 @@ from gnnlib.heads.combinatorial.kernels.vrp_route import (
     hop_distance,
     hop_duration,
     next_opening,
-    price_sequence,
 )
 from gnnlib.heads.combinatorial.kernels.vrp_strings import PRED, ROUTE, SUCC, as_index, draw_unit
 
@@ -202,7 +202,7 @@ def best_place(
                 there, away = hop_duration(long, profile, a, client), hop_duration(long, profile, client, b)
             if timed:
                 begin = next_opening(nodes, wins, client, nodes[before, DEP] + there)
-                if not begin + nodes[client, SERVICE] + away <= nodes[behind, LATE] + SLACK:
+                if begin == np.inf or begin + nodes[client, SERVICE] + away > nodes[behind, LATE] + SLACK:
                     continue
             if lasting:
                 duration = _longest(nodes, client, before, behind, there, away)

@@ -133,7 +133,7 @@ def anneal_rich(
         for i in range(waiting):
             held[i] = lists[i, L_WAITING]
         count, change = ruin(
-            links, nodes, routes, kinds, caps, amounts, wins, allowed, partner, near, xy, far, long, task_of, required,
+            links, nodes, routes, kinds, caps, amounts, wins, allowed, partner, near, xy, far, long, members, task_of, required,
             flags, settings, rng, state, lists, used, removed, log, old, buffer, scratch,
         )  # fmt: skip
         count = take_waiting(rng, state, lists, removed, count)

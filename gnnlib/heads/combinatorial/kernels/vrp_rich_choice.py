@@ -19,6 +19,7 @@ from gnnlib.heads.combinatorial.kernels.vrp_place import (
     best_place,
     fits_somehow,
 )
+from gnnlib.heads.combinatorial.kernels.vrp_price import price_sequence
 from gnnlib.heads.combinatorial.kernels.vrp_rich_moves import (
     BLINK,
     EMPTY,
@@ -34,7 +35,6 @@ from gnnlib.heads.combinatorial.kernels.vrp_route import (
     PAIRED,
     PRIZE,
     SIZE,
-    price_sequence,
 )
 from gnnlib.heads.combinatorial.kernels.vrp_strings import (
     ROUTE,

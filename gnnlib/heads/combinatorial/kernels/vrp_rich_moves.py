@@ -8,6 +8,7 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from gnnlib.heads.combinatorial.kernels.vrp_price import price_sequence
 from gnnlib.heads.combinatorial.kernels.vrp_route import (
     BODIES,
     COUNT,
@@ -17,7 +18,6 @@ from gnnlib.heads.combinatorial.kernels.vrp_route import (
     PROFILE,
     START,
     find_hops,
-    price_sequence,
     refresh_route,
 )
 from gnnlib.heads.combinatorial.kernels.vrp_strings import (

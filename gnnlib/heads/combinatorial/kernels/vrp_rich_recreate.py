@@ -37,12 +37,16 @@ from gnnlib.heads.combinatorial.kernels.vrp_route import (
     BACKHAUL,
     BODIES,
     CLOSE,
+    LASTING,
     OPEN,
+    OUT,
     PRIZE,
     ROUNDING,
+    SIZE,
     START,
     TIMED,
     hop_distance,
+    refresh_insertion,
     refresh_route,
 )
 from gnnlib.heads.combinatorial.kernels.vrp_strings import (
@@ -252,11 +256,19 @@ def _apply(
     client, before, stop = choice[CLIENT], choice[BEFORE], choice[RELOAD]
     route = as_index(links[before, ROUTE])
     touch(routes, state, lists, old, route)
+    simple = flags[LASTING] == 0 and second < 0 and stop < 0 and routes[route, SIZE] > 0.0
     if lists[route, L_KIND] != choice[KIND]:
+        simple = False
         write_log(log, state, TURN, route, lists[route, L_KIND])
         turn_kind(links, nodes, routes, xy, far, long, kinds, flags, lists, used, route, choice[KIND])
     write_log(log, state, PUT_IN, client, before)
+    step = nodes[before, OUT]
     put_in(links, nodes, xy, far, long, kinds, flags, state, lists, used, client, before)
+    if simple:
+        grown = nodes[before, OUT] + nodes[client, OUT] - step
+        kind = lists[route, L_KIND]
+        refresh_insertion(links, nodes, routes, kinds, amounts, wins, flags, route, kind, client, grown)
+        return
     at = client
     if second >= 0:
         at = choice[SECOND] if choice[SECOND] >= 0 else client

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from gnnlib.heads.combinatorial.kernels.vrp_place import (
     list_route,
 )
+from gnnlib.heads.combinatorial.kernels.vrp_price import price_sequence
 from gnnlib.heads.combinatorial.kernels.vrp_rich_moves import (
     L_KIND,
     L_RUIN,
@@ -48,7 +49,6 @@ from gnnlib.heads.combinatorial.kernels.vrp_route import (
     SIZE,
     SLACK,
     TIMED,
-    price_sequence,
     refresh_route,
 )
 from gnnlib.heads.combinatorial.kernels.vrp_strings import (
@@ -80,11 +80,22 @@ def _is_broken(
 ) -> bool:
     """Whether a route may not be driven after clients went: where distances break the triangle inequality."""
     last = flags[BODIES] + route + len(routes)
-    if flags[TIMED] and not nodes[last, DEP] <= kinds[kind, CLOSES] + SLACK:
+    if flags[TIMED] and (nodes[last, DEP] == np.inf or nodes[last, DEP] > kinds[kind, CLOSES] + SLACK):
         return True
     if not routes[route, DISTANCE] <= kinds[kind, MAX_DISTANCE] + SLACK or routes[route, DISTANCE] == np.inf:
         return True
     return bool(flags[LASTING] and routes[route, DURATION] > kinds[kind, MAX_DURATION] + SLACK)
+
+
+@nb.njit(cache=True)
+def _is_left(links: Links, members: IntArray, required: Flags, task: int) -> bool:
+    """Whether a task need not be done and is not."""
+    if required[task]:
+        return False
+    for client in members[task]:
+        if client >= 0 and links[client, ROUTE] >= 0:
+            return False
+    return True
 
 
 @nb.njit(cache=True)
@@ -102,6 +113,7 @@ def ruin(
     xy: FloatArray,
     far: FloatArray,
     long: FloatArray,
+    members: IntArray,
     task_of: IntArray,
     required: Flags,
     flags: IntArray,
@@ -131,7 +143,7 @@ def ruin(
         route = as_index(links[client, ROUTE])
         if route < 0:
             task = task_of[client]
-            if optional > 0 and not required[task] and lists[task, L_TASK] != state[NOW]:
+            if optional > 0 and lists[task, L_TASK] != state[NOW] and _is_left(links, members, required, task):
                 lists[task, L_TASK] = state[NOW]
                 removed[count] = task
                 count += 1
@@ -146,8 +158,8 @@ def ruin(
             if node >= bodies:  # a partner went from this route too
                 break
             behind = as_index(links[node, SUCC])
-            if not stays_from <= i < stays_from + kept:
-                if node < places and partner[node] == behind:
+            if node < places and not stays_from <= i < stays_from + kept:  # stops for reloading stay for now
+                if partner[node] == behind:
                     behind = as_index(links[behind, SUCC])
                 count, lost = _remove_task(
                     links, nodes, routes, kinds, partner, xy, far, long, task_of, flags, state, lists, used, removed,

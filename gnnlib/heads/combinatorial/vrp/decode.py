@@ -28,6 +28,9 @@ _SLICE_S = 0.05
 _FIXED_SLICE = 500
 """Rounds between two looks at the clock when only iterations are limited: then nothing may depend on time."""
 
+_CHECK_S = 1.2e-5
+"""Seconds a client that are kept for costing and checking the answer."""
+
 _OPEN_ENDED = 200_000
 """Rounds of one annealing when neither time nor iterations are limited; then it begins again at half the heat."""
 
@@ -95,9 +98,10 @@ class RouteSearch:
         """Ruin and recreate until the clock says stop; an interrupt ends the slice that runs."""
         clock, timed = self.clock, math.isfinite(self.clock.criterion.max_seconds)
         rounds, done, pace = (20 if timed else _FIXED_SLICE), 0, 0.0
+        kept = min(_CHECK_S * self.problem.num_clients, 0.2 * clock.criterion.max_seconds)
         bar = _progress_bar(self.problem.name or "vrp", is_shown=progress)
         with DeferredInterrupt() as interrupt:
-            while not clock.is_over() and not interrupt.received:
+            while not clock.is_over() and clock.remaining_s > kept and not interrupt.received:
                 rounds = int(max(1, min(rounds, clock.remaining_iterations)))
                 before = clock.elapsed_s
                 share = self._share(done)
@@ -110,7 +114,7 @@ class RouteSearch:
                 if timed:
                     seconds = clock.elapsed_s - before
                     pace = seconds / rounds / max(clock.criterion.max_seconds, 1e-9)
-                    rounds = _next_slice(rounds, seconds, clock.remaining_s)
+                    rounds = _next_slice(rounds, seconds, clock.remaining_s - kept)
         bar.close()
 
     def routes(self) -> tuple[list[list[int]], list[int]]:
@@ -121,7 +125,7 @@ class RouteSearch:
 def _next_slice(done: int, seconds: float, remaining_s: float) -> int:
     """Return the rounds until the next look at the clock, from how long the last ones took."""
     per_round = max(seconds, 1e-6) / done
-    return max(1, min(4 * done, int(min(_SLICE_S, 0.5 * remaining_s + 1e-3) / per_round)))
+    return max(1, min(4 * done, int(min(_SLICE_S, 0.5 * max(0.0, remaining_s) + 1e-3) / per_round)))
 
 
 def _progress_bar(title: str, *, is_shown: bool) -> plain_tqdm[NoReturn] | Any:

@@ -37,8 +37,8 @@ class RouteParams:
     mean_removed: float = 10.0
     max_string: int = 10
     blink: float = 0.01
-    start_temperature: float = 0.3
-    end_temperature: float = 0.003
+    start_temperature: float = 1.0
+    end_temperature: float = 0.03
 
     def __post_init__(self) -> None:
         if self.num_neighbours < 5 or self.max_string < 1 or not self.mean_removed >= 1.0:
