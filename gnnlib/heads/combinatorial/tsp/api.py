@@ -38,6 +38,10 @@ _SET_UP_S_PER_CITY = 7e-6
 """Seconds a city for neighbours and the greedy start; with less time than that, a space-filling curve must do."""
 
 
+_CLOSING_S_PER_CITY = 8e-7
+"""Seconds a city for translating, checking and measuring the answer."""
+
+
 def solve_tsp(
     x: Any,
     *,
@@ -140,7 +144,10 @@ def prepare(prior: str | None) -> None:
 def _solve(task: Task, criterion: StopCriterion, seed: int | None, *, progress: bool = False) -> TourResult:
     """Solve in this process."""
     problem, settings = task.problem, task.params
-    clock = criterion.start()
+    limit = criterion.max_seconds
+    if math.isfinite(limit):  # leave time to check and measure the answer
+        limit = max(0.0, limit - _CLOSING_S_PER_CITY * problem.num_cities)
+    clock = (AnyOf(criterion, MaxRuntime(limit)) if math.isfinite(limit) else criterion).start()
     described = {"seed": seed, "prior": task.prior, "stop": repr(criterion), **dataclasses.asdict(settings)}
     if problem.num_cities <= EXACT_UP_TO:
         return _solve_exactly(problem, clock, described)

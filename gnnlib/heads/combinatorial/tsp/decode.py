@@ -220,13 +220,15 @@ class TourSearch:
         size = self.params.population
         if size == 0 or (size is None and not math.isfinite(self.clock.remaining_s)):
             return
+        least = 2
         for seed in spawn_seeds(spawn_seeds(self.seed, 2)[1], _STAGES):
             if self.clock.is_over() or self.is_proved:
                 return
-            others = evolve(self, seed, size)
-            if others is None:
+            done = evolve(self, seed, size, least)
+            if done is None:
                 return
-            self.others = [*others, *self.others][: self.params.alternatives]
+            self.others = [*done[1], *self.others][: self.params.alternatives]
+            least = max(2, done[0] // 2)  # a smaller population has nothing to add
             if size is not None:
                 return
 

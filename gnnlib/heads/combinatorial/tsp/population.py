@@ -32,10 +32,7 @@ if TYPE_CHECKING:
     from gnnlib.heads.combinatorial.kernels.state import Int32Array
     from gnnlib.heads.combinatorial.tsp.decode import TourSearch
 
-__all__ = ["SMALLEST", "crossing_cost", "edge_key", "evolve"]
-
-SMALLEST = 6
-"""Fewer tours than this have too little to exchange: kicks do more with the time."""
+__all__ = ["affordable_size", "crossing_cost", "edge_key", "evolve"]
 
 _SMALLEST_DIVERSE = 14
 """Fewer tours than this lose less by agreeing fast than by being few."""
@@ -51,11 +48,19 @@ _STALLED = 3
 """Generations without any change after which the tours have nothing left to give each other."""
 
 
-def crossing_cost(n: int, mode: int) -> float:
+def crossing_cost(n: int, size: int, mode: int) -> float:
     """Seconds of crossing for a second of making the tours, measured on uniform points of 1,000 to 10,000 cities."""
     if mode == UNITED:
-        return 0.3 + 0.2 * math.sqrt(n / 10_000.0)
+        return 0.09 * math.sqrt(size) * (n / 10_000.0) ** 0.4
     return 0.4 * (n / 1000.0) ** 0.6
+
+
+def affordable_size(n: int, seconds: float, mode: int) -> int:
+    """How many tours can be made and crossed in so many times the time that one takes to make."""
+    size = seconds
+    for _ in range(5):
+        size = seconds / (1.0 + crossing_cost(n, max(1, int(size)), mode))
+    return min(_LARGEST, int(size))
 
 
 class _Evolution:
@@ -102,8 +107,8 @@ class _Evolution:
         self.tours.append(links)
         self.lengths.append(float(tour_length(self.instance.data, tour)))
 
-    def grow(self, size: int | None) -> bool:
-        """Make tours, `size` of them or as many as the time allows; return whether they are enough."""
+    def grow(self, size: int | None, least: int) -> bool:
+        """Make tours, `size` of them or as many as the time allows; return whether they are `least` at least."""
         n = self.instance.size
         for tour in (self.search.tour, *self.search.guests):
             self._keep(tour)
@@ -117,13 +122,12 @@ class _Evolution:
             made = len(self.tours) - here
             self.cost_s = (self.clock.elapsed_s - begin) / made
             if size is None and made in {1, 3, 10, 30, 100}:
-                affordable = int(left / self.cost_s / (1.0 + crossing_cost(n, DIVERSE)))
-                if affordable < _SMALLEST_DIVERSE:
+                wanted = here + affordable_size(n, left / self.cost_s, DIVERSE)
+                if wanted < _SMALLEST_DIVERSE:
                     self.mode = UNITED
-                    affordable = int(left / self.cost_s / (1.0 + crossing_cost(n, UNITED)))
-                if affordable < SMALLEST:
+                    wanted = here + affordable_size(n, left / self.cost_s, UNITED)
+                if wanted < least:
                     return False
-                wanted = min(_LARGEST, affordable)
         return len(self.tours) > 1
 
     def run(self) -> None:
@@ -137,7 +141,7 @@ class _Evolution:
         stalled = 0
         while not self.clock.is_over() and stalled < _STALLED and not self.search.is_proved:
             before = float(population.lengths.sum())
-            if self.clock.remaining_s < crossing_cost(n, UNITED) * size * self.cost_s:
+            if self.clock.remaining_s < 0.5 * crossing_cost(n, size, UNITED) * size * self.cost_s:
                 self.mode = UNITED  # or the tours would not agree in time
             self._cross_all(edges, work)
             self.found()
@@ -188,7 +192,9 @@ def edge_key(tour: Int32Array) -> bytes:
     return turned.tobytes()
 
 
-def evolve(search: TourSearch, seed: int, size: int | None = None) -> list[Int32Array] | None:
+def evolve(
+    search: TourSearch, seed: int, size: int | None = None, least: int = 2
+) -> tuple[int, list[Int32Array]] | None:
     """Run the population stage on the search's best tour and others made for it.
 
     Parameters
@@ -197,18 +203,20 @@ def evolve(search: TourSearch, seed: int, size: int | None = None) -> list[Int32
         Gets every improvement; its clock is kept.
     seed : int
     size : int, optional
-        Number of tours; by default as many as the time allows, and none when that is less than `SMALLEST`.
+        Number of tours; by default as many as the time allows.
+    least : int
+        No stage when the time does not allow so many.
 
     Returns
     -------
-    list of int32 [N] or None
-        As many other tours of the last generation as the settings ask for; None when there was no time to cross.
+    tuple or None
+        How many tours there were, and as many other tours of the last generation as the settings ask for; None when
+        there was no time for a stage.
     """
-    least_s = SMALLEST * search.tour_cost_s * (1.0 + crossing_cost(search.instance.size, UNITED))
-    if size is None and 0.5 * least_s > search.clock.remaining_s:
+    if size is None and (least - 1) * search.tour_cost_s > search.clock.remaining_s:
         return None
     evolution = _Evolution(search, seed)
-    if not evolution.grow(size):
+    if not evolution.grow(size, least):
         return None
     evolution.run()
-    return evolution.distinct(search.params.alternatives)
+    return len(evolution.population.lengths), evolution.distinct(search.params.alternatives)
