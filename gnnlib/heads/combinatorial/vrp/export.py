@@ -11,6 +11,7 @@ import numpy as np
 from gnnlib.errors import InputError
 from gnnlib.heads.combinatorial.vrp.export_html import result_html, write_html
 from gnnlib.heads.combinatorial.vrp.io import write_routes
+from gnnlib.heads.combinatorial.vrp.timetable import route_places, timetable
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -24,7 +25,6 @@ __all__ = [
     "result_geojson",
     "result_html",
     "result_networkx",
-    "route_places",
     "routes_by_vehicle",
     "write_html",
     "write_solution",
@@ -56,12 +56,6 @@ def routes_by_vehicle(result: RouteResult) -> list[tuple[int, ...]]:
 def write_solution(result: RouteResult, path: PathLike) -> None:
     """Write a solution file in the manner of CVRPLIB: ``Route #1: 4 2 9``, ..., ``Cost 123``."""
     write_routes(routes_by_vehicle(result), path, result.cost, num_depots=result.problem.num_depots)
-
-
-def route_places(problem: VRP, plan: RoutePlan) -> list[int]:
-    """Return all places of a route in their order, start and end depot included."""
-    kind = problem.vehicle_types[plan.vehicle_type]
-    return [kind.start, *plan.clients, *([] if kind.end is None else [kind.end])]
 
 
 def result_geojson(result: RouteResult, path: PathLike | None = None) -> dict[str, Any]:
@@ -126,14 +120,15 @@ def _line(problem: VRP, plan: RoutePlan, number: int, coords: FloatArray) -> dic
 
 def _stops(problem: VRP, plan: RoutePlan, number: int, coords: FloatArray) -> list[dict[str, Any]]:
     stops = []
-    for position, (place, start) in enumerate(zip(plan.clients, plan.starts, strict=True), start=1):
-        is_client = place >= problem.num_depots
+    for position, stop in enumerate(timetable(problem, plan)[: len(plan.clients)], start=1):
+        place, is_client = stop.place, stop.place >= problem.num_depots
         properties = {
             "kind": "stop" if is_client else "reload",
             "client" if is_client else "depot": place,
             "route": number,
             "position": position,
-            "service_starts": start / problem.cost_scale,
+            "arrives": stop.arrives / problem.cost_scale,
+            "service_starts": stop.starts / problem.cost_scale,
             "load_after": list(plan.loads[position]),
         }
         stops.append(_point(coords[place], properties))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gnnlib.heads.combinatorial.vrp.explain import explain_shortage
+from gnnlib.heads.combinatorial.vrp.timetable import route_places, timetable
 from gnnlib.style import COLOURS, CYCLE
 
 if TYPE_CHECKING:
@@ -113,11 +114,12 @@ def _timetables(result: RouteResult) -> str:
     pieces = []
     for number, plan in enumerate(result.plans, start=1):
         rows = []
-        for position, (place, start) in enumerate(zip(plan.clients, plan.starts, strict=True), start=1):
-            where = f"client {place}" if place >= problem.num_depots else f"reload at depot {place}"
+        for position, stop in enumerate(timetable(problem, plan)[: len(plan.clients)], start=1):
+            where = f"client {stop.place}" if stop.place >= problem.num_depots else f"reload at depot {stop.place}"
             load = ", ".join(_number(amount) for amount in plan.loads[position])
-            rows.append([where, _number(start / scale), load])
-        table = _table(["stop", "service starts", "load after"], rows)
+            times = [_number(moment / scale) for moment in (stop.arrives, stop.starts, stop.leaves)]
+            rows.append([where, *times, load])
+        table = _table(["stop", "arrives", "service starts", "leaves", "load after"], rows)
         listed = " ".join(str(place) for place in plan.clients)
         summary = f"route {number}: {listed if len(listed) < 60 else listed[:57] + '...'}"
         pieces.append(f"<details><summary>{_text(summary)}</summary>{table}</details>")
@@ -160,9 +162,7 @@ def _visited(result: RouteResult) -> list[int]:
 
 
 def _polyline(problem: VRP, plan: RoutePlan, places: FloatArray, colour: str) -> str:
-    kind = problem.vehicle_types[plan.vehicle_type]
-    stops = [kind.start, *plan.clients, *([] if kind.end is None else [kind.end])]
-    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places[stops].tolist())
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places[route_places(problem, plan)].tolist())
     return f"<polyline points='{points}' fill='none' stroke='{colour}' stroke-width='1.3' stroke-linejoin='round'/>"
 
 

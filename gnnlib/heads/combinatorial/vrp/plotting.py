@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gnnlib.errors import InputError
-from gnnlib.heads.combinatorial.vrp.export import route_places
 from gnnlib.heads.combinatorial.vrp.result import RouteResult
+from gnnlib.heads.combinatorial.vrp.timetable import route_places, timetable
 from gnnlib.style import COLOURS, CYCLE, SEQUENTIAL, new_axes, styled
 
 if TYPE_CHECKING:
@@ -192,11 +192,15 @@ def plot_timetable(result: RouteResult, *, ax: Axes | None = None) -> Axes:
     with styled():
         ax = new_axes(ax, size=(7.0, float(np.clip(0.9 + 0.22 * len(result.plans), 2.2, 9.0))))
         for row, plan in enumerate(result.plans):
-            drives, waits, serves = _spans(problem, plan, scale)
+            stops = timetable(problem, plan)
+            served = stops[: len(plan.clients)]
+            drives = [((stop.arrives - stop.drives) / scale, stop.drives / scale) for stop in stops]
+            waits = [(s.arrives / scale, (s.starts - s.arrives) / scale) for s in served if s.starts > s.arrives]
+            serves = [(stop.starts / scale, (stop.leaves - stop.starts) / scale) for stop in served]
             ax.broken_barh(drives, (row - 0.06, 0.12), color=COLOURS["input"], linewidth=0)
             ax.broken_barh(waits, (row - 0.18, 0.36), color=COLOURS["doubt"], alpha=0.45, linewidth=0)
             ax.broken_barh(serves, (row - 0.32, 0.64), color=COLOURS["answer"], linewidth=0)
-            starts = np.array([start / scale for start in plan.starts])
+            starts = [stop.starts / scale for stop in served]
             ax.plot(starts, np.full(len(starts), row), "|", color=COLOURS["answer"], markersize=7, markeredgewidth=1.0)
         if len(result.plans) <= _FEW_NAMES:
             ax.set_yticks(range(len(result.plans)), [str(number + 1) for number in range(len(result.plans))])
@@ -206,25 +210,6 @@ def plot_timetable(result: RouteResult, *, ax: Axes | None = None) -> Axes:
         ax.grid(visible=True, axis="x")
         _set_titles(ax, problem.name or "timetable", "service (blue), waiting (pale), driving (line)")
         return ax
-
-
-def _spans(problem: VRP, plan: Any, scale: float) -> tuple[list[tuple[float, float]], ...]:
-    """(start, length) of driving, waiting and serving; the first departure is as late as the timetable allows."""
-    kind = problem.vehicle_types[plan.vehicle_type]
-    places = np.array(route_places(problem, plan))
-    hops = problem.travel.duration(places[:-1], places[1:], kind.profile).tolist()
-    clock, drives, waits, serves = plan.leaves, [], [], []
-    for place, start, hop in zip(plan.clients, plan.starts, hops, strict=False):
-        begin = max(start, clock + hop)
-        service = float(problem.service_time[place - problem.num_depots]) if place >= problem.num_depots else 0.0
-        drives.append((clock / scale, hop / scale))
-        if begin > clock + hop:
-            waits.append(((clock + hop) / scale, (begin - clock - hop) / scale))
-        serves.append((begin / scale, service / scale))
-        clock = begin + service
-    if kind.end is not None:
-        drives.append((clock / scale, hops[-1] / scale))
-    return drives, waits, serves
 
 
 def _require_routes(result: RouteResult) -> None:

@@ -81,14 +81,14 @@ class Preset:
     scores: FitConfig
     imitation: FitConfig
     rewards: ReinforceConfig
-    corrections: int = 2
+    corrections: int = 1
 
 
 _ROUNDS = 100
 """Iterations of the search for each client that the policy has left over."""
 
 _SCORES = FitConfig(
-    epochs=18,
+    epochs=10,
     batch_size=16,
     learning_rate=4e-3,
     warmup_steps=60,
@@ -99,7 +99,7 @@ _SCORES = FitConfig(
 )
 _IMITATION = FitConfig(epochs=5, batch_size=16, learning_rate=4e-3, warmup_steps=30, ema_decay=0.99, monitor="step")
 _REWARDS = ReinforceConfig(
-    epochs=10, batch_size=8, learning_rate=3e-3, warmup_steps=10, ema_decay=0.98, monitor="reward", mode="max"
+    epochs=7, batch_size=8, learning_rate=3e-3, warmup_steps=10, ema_decay=0.98, monitor="reward", mode="max"
 )
 
 #: "small" is what ships: half an hour on one quiet core with the labels. "tiny" is for tests.
