@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from gnnlib._version import __version__
-from gnnlib.cli import data, demo, protein, scene, tsp, versions, vrp, weights
+from gnnlib.cli import automl, data, demo, graphs, protein, scene, tsp, versions, vrp, weights
 from gnnlib.errors import GnnlibError
 
 if TYPE_CHECKING:
@@ -34,10 +34,13 @@ app = typer.Typer(
 )
 solve = typer.Typer(help="Solve a problem that a file describes.", no_args_is_help=True, rich_markup_mode=None)
 solve.command("tsp", short_help="Find a short tour and prove how short one can be.")(tsp.solve_file)
+solve.command("mst", short_help="Find a spanning tree of small weight.")(graphs.solve_mst)
+solve.command("path", short_help="Find a shortest path.")(graphs.solve_path)
 solve.command("vrp", short_help="Find cheap routes for a fleet.")(vrp.solve_file)
 app.add_typer(solve, name="solve")
 app.add_typer(protein.app, name="protein")
 app.add_typer(scene.app, name="scene")
+app.add_typer(automl.app, name="automl")
 app.add_typer(data.app, name="data")
 app.add_typer(weights.app, name="weights")
 app.command("demo", short_help="Show each head at work; write tables and pictures.")(demo.demo)

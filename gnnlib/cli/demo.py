@@ -23,8 +23,10 @@ class Head(StrEnum):
 
     tsp = "tsp"
     vrp = "vrp"
+    graphs = "graphs"
     protein = "protein"
     scene = "scene"
+    automl = "automl"
 
 
 DEMO_INSTANCES = ("capitals", "uniform_1000", "clustered_1000")
@@ -56,6 +58,10 @@ def demo(
         from gnnlib.cli import vrp
 
         vrp.demo(out, time, seed)
+    if head in {None, Head.graphs}:
+        from gnnlib.cli import graphs
+
+        graphs.demo(out)
     if head in {None, Head.protein}:
         from gnnlib.cli import protein
 
@@ -64,6 +70,10 @@ def demo(
         from gnnlib.cli import scene
 
         scene.demo(out)
+    if head in {None, Head.automl}:
+        from gnnlib.cli import automl
+
+        automl.demo(out, seconds=2.0 * time)
 
 
 def _show_tours(out: Path, time: float, seed: int) -> None:
