@@ -1,6 +1,6 @@
 """Routing priors: which clients a client may be inserted next to, at equal CPU time.
 
-    python benchmarks/bench_vrp_prior.py                 # about twelve CPU minutes
+    python benchmarks/bench_vrp_prior.py                 # about five CPU minutes
     python benchmarks/bench_vrp_prior.py --seconds 2 --instances X-n204-k19
 
 The same search with the same seeds; only the first `count` neighbours of each client differ: the nearest ("distance"),
@@ -88,8 +88,8 @@ def main() -> None:
     """Run and write ``results/vrp_prior.json``."""
     parser = argparse.ArgumentParser(description="Measure routing priors.")
     parser.add_argument("--instances", nargs="+", default=list(INSTANCES))
-    parser.add_argument("--seconds", nargs="+", type=float, default=[1.0, 4.0])
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seconds", nargs="+", type=float, default=[1.0, 3.0])
+    parser.add_argument("--seeds", type=int, default=2)
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     model = load(WEIGHTS)
