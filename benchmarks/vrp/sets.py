@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import record
 
 from gnnlib.heads.combinatorial.vrp.io import read_routes, read_vrp
+from gnnlib.heads.combinatorial.vrp.metrics import check_routes
 
 if TYPE_CHECKING:
     from gnnlib.heads.combinatorial.vrp.problem import VRP
@@ -59,11 +61,12 @@ def load(set_name: str, name: str) -> VRP:
     return read_vrp(instance_path(set_name, name))
 
 
+@functools.cache
 def reference(set_name: str, name: str) -> float | None:
     """Return the best known cost: of the collection, or the best that any run of this benchmark has ever found."""
     path = instance_path(set_name, name).with_suffix(".sol")
     if path.exists():
-        return read_routes(path).cost
+        return check_routes(load(set_name, name), read_routes(path).routes).cost
     found = (record.read("vrp_best") or {}).get(f"{set_name}|{name}")
     return None if found is None else float(found["cost"])
 

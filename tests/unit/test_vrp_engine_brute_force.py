@@ -9,8 +9,13 @@ import math
 import numpy as np
 import pytest
 
+from gnnlib.heads.combinatorial.kernels import vrp_rich_moves, vrp_route
+from gnnlib.heads.combinatorial.kernels.vrp_strings import SUCC
 from gnnlib.heads.combinatorial.vrp.api import solve_vrp
+from gnnlib.heads.combinatorial.vrp.decode_plain import PlainEngine
+from gnnlib.heads.combinatorial.vrp.decode_rich import RichEngine
 from gnnlib.heads.combinatorial.vrp.metrics import check_routes
+from gnnlib.heads.combinatorial.vrp.params import RouteParams
 from gnnlib.heads.combinatorial.vrp.problem import VRP, Group, VehicleType
 from gnnlib.heads.combinatorial.vrp.travel import Travel
 from gnnlib.stop import MaxIterations
@@ -227,3 +232,51 @@ def test_trying_everything_knows_a_problem_solved_by_hand():
         10 + 5 + math.hypot(9, 5) + 9,  # 2 and 3 together
     )
     assert cheapest(problem) == pytest.approx(by_hand)
+
+
+def routes_of(engine, behind, kinds):
+    flags, depots = engine._data.flags, dict(engine._data.stops.tolist())
+    bodies, places = int(flags[vrp_route.BODIES]), int(flags[vrp_route.PLACES])
+    routes, types = [], []
+    for number in range(engine._data.num_routes):
+        route, node = [], int(behind[bodies + number])
+        while node < bodies:
+            route.append(node if node < places else depots[node])
+            node = int(behind[node])
+        if route:
+            routes.append(route)
+            types.append(int(kinds[number]))
+    return routes, types
+
+
+@pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
+def test_after_every_round_cost_and_feasibility_are_those_of_the_independent_check(make):
+    problem = make(5)
+    engine = RichEngine(problem, RouteParams(), 5)
+    for _ in range(80):
+        engine.run((0.5 * engine.step, 0.5 * engine.step), 1)
+        now = routes_of(engine, engine._links[:, SUCC], engine._lists[:, vrp_rich_moves.L_KIND])
+        best = routes_of(engine, engine._best, engine._best_kind)
+        for (routes, types), cost in ((now, engine._costs[0]), (best, engine._costs[1])):
+            found = check_routes(problem, routes, types)
+            missing = [fault for fault in found.violations if "served" in fault and "times" not in fault]
+            assert len(missing) == len(found.violations), found.violations
+            penalty = engine._settings[vrp_rich_moves.PENALTY] * len(missing)
+            assert problem.cost_scale * found.cost + penalty == pytest.approx(cost, rel=1e-9, abs=1e-6)
+
+
+@pytest.mark.parametrize("vehicles", [30, 9])
+def test_the_engine_of_plain_problems_keeps_its_books_too(vehicles):
+    rng = np.random.default_rng(3)
+    problem = VRP.from_coords(
+        rng.integers(0, 99, (41, 2)), demand=rng.integers(1, 9, 40), capacity=20.0, num_vehicles=vehicles
+    )
+    engine = PlainEngine(problem, RouteParams(), 1)
+    for _ in range(200):
+        engine.run((0.5 * engine.step, 0.5 * engine.step), 1)
+        routes, types = engine.routes()
+        found = check_routes(problem, routes, types)
+        missing = [fault for fault in found.violations if "is not served" in fault]
+        assert len(missing) == len(found.violations), found.violations
+        penalty = engine._settings[-1] * len(missing)
+        assert found.cost + penalty == pytest.approx(engine.best_cost, rel=1e-9)

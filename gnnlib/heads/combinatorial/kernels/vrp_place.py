@@ -167,6 +167,9 @@ def best_place(
     own_times, prize = flags[OWN_TIMES], nodes[client, PRIZE]
     is_pickup = amounts[client, amounts.shape[1] - 1] > 0.0
     before_all = best
+    earliest, latest = nodes[client, OPEN] + nodes[client, SERVICE], nodes[client, CLOSE]
+    for k in range(1, wins.shape[1]):
+        latest = max(latest, wins[client, k, 1])
     for k in range(near.shape[1]):
         other = as_index(near[client, k])
         if other < 0 or (k >= flags[NEAR] and best < before_all):
@@ -187,6 +190,8 @@ def best_place(
         for side in range(2):
             before = other if side == 0 else as_index(links[other, PRED])
             behind = as_index(links[before, SUCC])
+            if timed and (nodes[before, DEP] > latest + SLACK or nodes[behind, LATE] < earliest - SLACK):
+                continue
             a, b = links[before, PLACE], links[behind, PLACE]
             there = hop_distance(xy, far, rounding, profile, a, client)
             away = hop_distance(xy, far, rounding, profile, client, b)

@@ -264,7 +264,9 @@ def _near(problem: VRP, members: IntArray, count: int) -> npt.NDArray[np.int32]:
                 group[inside] = number
         group[problem.pairs.ravel() - first] = -1
         apart[(group[rows] == group[clients]) & (group[rows] >= 0)] = np.inf
-    order = np.argsort(apart, axis=1, kind="stable")[:, : near.shape[1]]
+    width = near.shape[1]
+    order = np.argpartition(apart, width - 1, axis=1)[:, :width] if width < apart.shape[1] else np.argsort(apart)
+    order = np.take_along_axis(order, np.argsort(np.take_along_axis(apart, order, axis=1), kind="stable"), axis=1)
     chosen = np.take_along_axis(clients, order, axis=1) + first
     chosen[np.isinf(np.take_along_axis(apart, order, axis=1))] = -1
     near[first:, : chosen.shape[1]] = chosen

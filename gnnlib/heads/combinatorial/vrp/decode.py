@@ -108,6 +108,7 @@ class RouteSearch:
                 ahead = self._share(done + rounds) if not timed else min(1.0, share + rounds * pace)
                 self.engine.run((self._temperature(share), self._temperature(ahead)), rounds)
                 done += rounds
+                self._step = min(self._step, self.engine.step)  # a poor first answer has long ways
                 self._report(done)
                 bar.update(rounds)
                 bar.set_postfix(cost=f"{self.engine.best_cost:.6g}", refresh=False)
