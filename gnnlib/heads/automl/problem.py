@@ -39,6 +39,8 @@ class AutoMLParams:
         Largest ensemble.
     max_rows : int >= 2, optional
         Use a sample of so many rows; default: all.
+    use_graph : bool
+        Begin with what the graph of known data sets recommends.
 
     Raises
     ------
@@ -59,6 +61,7 @@ class AutoMLParams:
     memory_limit_gb: float | None = None
     max_members: int = 12
     max_rows: int | None = None
+    use_graph: bool = True
 
     def __post_init__(self) -> None:
         known = {item.name for item in PIECES}

@@ -177,6 +177,8 @@ class Explanation(Result):
         Columns that were left out, and why.
     families : tuple of (str, int, float)
         Kind of estimator, trials, best score.
+    neighbours : tuple of (str, float)
+        Known data sets that the first pipelines were taken from, with their share.
     """
 
     importance: tuple[tuple[str, float], ...]
@@ -185,11 +187,13 @@ class Explanation(Result):
     reasons: tuple[tuple[str, str], ...]
     dropped: tuple[tuple[str, str], ...]
     families: tuple[tuple[str, int, float], ...]
+    neighbours: tuple[tuple[str, float], ...] = ()
 
     def _rows(self) -> list[tuple[str, str]]:
         return [
             *((f"column {name}", f"{value:+.4f} {self.metric}") for name, value in self.importance[:10]),
             *((f"weight {weight:.2f}", pipeline) for pipeline, weight in self.members),
             *((f"tried {family}", f"{count} times, best {best:.4f}") for family, count, best in self.families),
+            *((f"like {name}", f"{share:.0%} of the advice") for name, share in self.neighbours),
             *((f"dropped {name}", reason) for name, reason in self.dropped),
         ]

@@ -19,6 +19,7 @@ from gnnlib.heads.automl.metrics import Metric, resolve_metric
 from gnnlib.heads.automl.pipelines import Pipeline, Step
 from gnnlib.heads.automl.result import AutoMLResult, TrialSummary
 from gnnlib.heads.automl.runner import NOMINAL_S, Study, StudySettings
+from gnnlib.heads.automl.runner_advice import advised_start, ask_advice
 from gnnlib.heads.automl.runner_cost import a_priori_seconds
 from gnnlib.heads.automl.runner_final import build_committee
 from gnnlib.heads.automl.runner_folds import HOLDOUT_PARTS, assign_folds, choose_num_folds, shuffled_order
@@ -31,7 +32,9 @@ from gnnlib.interrupt import DeferredInterrupt
 from gnnlib.seeding import numpy_generator, spawn_seeds
 
 if TYPE_CHECKING:
+    from gnnlib.heads.automl.experience import ExperienceStore
     from gnnlib.heads.automl.problem import AutoMLParams
+    from gnnlib.heads.automl.recommend import Recommendation
     from gnnlib.heads.automl.runner import TrialRecord
     from gnnlib.stop import StopClock
     from gnnlib.typing import FloatArray
@@ -40,6 +43,9 @@ __all__ = ["Fitted", "TableTask", "fit_table"]
 
 _RESERVE_SHARE, _RESERVE_LEAST_S, _RESERVE_MOST_S = 0.03, 0.15, 4.0
 _KEPT_ROWS = 500
+
+LEAST_S_FOR_ADVICE = 3.0
+"""With less time left the search begins at once."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,7 @@ class Fitted:
     layout: MatrixLayout
     kept_rows: FloatArray
     kept_targets: Any
+    advice: Recommendation | None = None
 
     def predict(self, X: Any) -> FloatArray:
         """Return probabilities [N, C] or values [N]."""
@@ -121,11 +128,14 @@ def fit_table(
             cleaner = TableCleaner().fit(task.X)
             plan = _prepare(task, cleaner, clock, params, scorer, spawn_seeds(seed, 4))
             known = {} if memory is None else describe_table(task.X, task.y, task.task)
-            study = _make_study(plan, pool, folder, memory)
-            committee = _first_answer(study, plan.seeds[3])
+            committee = _first_answer(plan)
+            first_s = clock.elapsed_s
+            store_data(plan.data, folder.path)
+            pool.load(folder.path)
+            advice = _advice(plan, task.description) if cleaner.layout.num_columns else None
+            study = _make_study(plan, pool, folder, _start(plan, memory, advice))
+            study.trace.append((first_s, math.nan))
             if cleaner.layout.num_columns:
-                store_data(plan.data, folder.path)
-                pool.load(folder.path)
                 study.run(is_stopped=lambda: interrupt.received)
             pool.cancel()
             left = max(0.05, min(clock.remaining_s, study.settings.reserve_s)) if study.is_timed else math.inf
@@ -138,7 +148,7 @@ def fit_table(
     kept = plan.data.order[:_KEPT_ROWS]
     result = _result(study, committee, cleaner, seed)
     rows = (plan.data.X[kept], plan.data.y[kept])
-    return Fitted(task.task, cleaner, committee, result, scorer, plan.data.layout, *rows)
+    return Fitted(task.task, cleaner, committee, result, scorer, plan.data.layout, *rows, advice)
 
 
 def _prepare(
@@ -171,7 +181,24 @@ def _prepare(
     return _Plan(data, profile, num_folds, params, metric, clock, seeds)
 
 
-def _make_study(plan: _Plan, pool: Pool, folder: WorkFolder, memory: Any) -> Study:
+def _advice(plan: _Plan, description: str | None) -> Recommendation | None:
+    """Ask the graph of known data sets, where there is time for it."""
+    if plan.params.start is not None or not plan.params.use_graph or plan.clock.remaining_s < LEAST_S_FOR_ADVICE:
+        return None
+    return ask_advice(plan.data, description)
+
+
+def _start(plan: _Plan, memory: ExperienceStore | None, advice: Recommendation | None) -> list[tuple[Pipeline, str]]:
+    """Return what to try first: what the caller gives, else what the store remembers, the advice and the portfolio."""
+    if plan.params.start is not None:
+        return as_start(plan.data.task, [(item, "given") for item in plan.params.start])
+    needs_probabilities = plan.metric.looks_at == "probabilities"
+    usual = default_start(plan.data.task, needs_probabilities=needs_probabilities)
+    remembered = recalled(memory, plan.data.task, plan.metric)
+    return [*remembered, *advised_start(advice, usual, needs_probabilities=needs_probabilities)]
+
+
+def _make_study(plan: _Plan, pool: Pool, folder: WorkFolder, start: list[tuple[Pipeline, str]]) -> Study:
     data, params, profile = plan.data, plan.params, plan.profile
     grammar = Grammar(
         profile,
@@ -180,11 +207,6 @@ def _make_study(plan: _Plan, pool: Pool, folder: WorkFolder, memory: Any) -> Stu
         metric=plan.metric.name,
         is_weighted=data.weights is not None and bool(np.ptp(data.weights) > 0),
     )
-    usual = default_start(data.task, needs_probabilities=plan.metric.looks_at == "probabilities")
-    if params.start is not None:
-        start = as_start(data.task, [(item, "given") for item in params.start])
-    else:
-        start = [*recalled(memory, data.task, plan.metric), *((item, "portfolio") for item in usual)]
     budget = plan.clock.criterion.max_seconds
     reserve = min(max(_RESERVE_SHARE * budget, _RESERVE_LEAST_S), _RESERVE_MOST_S) if math.isfinite(budget) else 0.0
     settings = StudySettings(plan.num_folds, plan.seeds[1] % 2**31, _memory_bytes(params, pool), folder.path, reserve)
@@ -202,20 +224,19 @@ def _memory_bytes(params: AutoMLParams, pool: Pool) -> int | None:
     return max(2**29, int(0.7 * free / pool.num_workers))
 
 
-def _first_answer(study: Study, seed: int) -> Committee:
-    """Return the prior, or a quick tree where there is time for one and it is better on the first fold."""
-    prior = prior_committee(study.data)
-    if study.is_timed and study.clock.remaining_s < 0.3:
+def _first_answer(plan: _Plan) -> Committee:
+    """Return a small tree, or the prior where there is no time for more."""
+    if plan.clock.remaining_s < 0.3:
+        constant = "frequencies of the classes" if plan.data.num_classes else "mean of the target"
         warnings.warn(
-            f"{study.clock.criterion.max_seconds:g} s are too short to fit anything; the answer is the "
-            f"{'frequencies of the classes' if study.data.num_classes else 'mean of the target'}",
+            f"{plan.clock.criterion.max_seconds:g} s are too short to fit anything; the answer is the {constant}",
             UserWarning,
             stacklevel=5,
         )
-        return prior
-    fast = fast_committee(study.data, seed)
-    study.trace.append((study.clock.elapsed_s, math.nan))
-    return fast
+        return prior_committee(plan.data)
+    if not np.isfinite(plan.data.X).any():
+        return prior_committee(plan.data)
+    return fast_committee(plan.data, plan.seeds[3])
 
 
 def _result(study: Study, committee: Committee, cleaner: TableCleaner, seed: int) -> AutoMLResult:

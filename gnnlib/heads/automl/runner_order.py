@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gnnlib.heads.automl.table import Task
     from gnnlib.search.hyper import Trial
 
-__all__ = ["STRATEGIES", "Proposal", "Proposer", "Strategy", "default_start"]
+__all__ = ["STRATEGIES", "Proposal", "Proposer", "Strategy", "as_start", "default_start", "is_coarse"]
 
 Strategy = Literal["bandit", "bayes", "random"]
 STRATEGIES: tuple[Strategy, ...] = ("bandit", "bayes", "random")
@@ -102,11 +102,12 @@ def default_start(task: Task, *, needs_probabilities: bool = False) -> list[Pipe
     ['boosting', 'forest', 'kernel', 'linear', 'network']
     """
     usual = [Pipeline.parse(task, text) for text in (_CLASSIFICATION if task == "classification" else _REGRESSION)]
-    shipped = [item for item in static_portfolio(task) if not (needs_probabilities and _is_coarse(item))][: len(usual)]
+    shipped = [item for item in static_portfolio(task) if not (needs_probabilities and is_coarse(item))][: len(usual)]
     return [pipeline for pair in zip(usual, shipped, strict=False) for pipeline in pair] + usual[len(shipped) :]
 
 
-def _is_coarse(pipeline: Pipeline) -> bool:
+def is_coarse(pipeline: Pipeline) -> bool:
+    """Return whether a pipeline names labels well but gives poor probabilities."""
     return pipeline.estimator.name == "tree" or pipeline.estimator.params.get("neighbours", 10) < 4
 
 
