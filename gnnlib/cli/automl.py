@@ -1,0 +1,201 @@
+"""``gnnlib automl``: a table in, a predictor, its leaderboard and its code out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from gnnlib.cli.console import format_table
+from gnnlib.errors import FileFormatError, InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from gnnlib.heads.automl.estimators import AutoClassifier, AutoRegressor
+
+__all__ = ["app", "demo", "fit_file", "predict_file", "read_table"]
+
+app = typer.Typer(help="Find, keep and use predictors for tables.", no_args_is_help=True, rich_markup_mode=None)
+
+FEW_VALUES = 20
+"""A target of whole numbers with at most so many values is taken for classes."""
+
+
+def read_table(path: str) -> pd.DataFrame:
+    """Read a CSV file, gzipped or not, or a Parquet file.
+
+    Raises
+    ------
+    InputError
+        If there is no such file.
+    FileFormatError
+        If it is no table.
+    """
+    import pandas as pd
+
+    place = Path(path)
+    if not place.is_file():
+        raise InputError(f"there is no file {path}")
+    try:
+        if place.suffix == ".parquet":
+            return pd.read_parquet(place)
+        return pd.read_csv(place, sep=None, engine="python") if ".tsv" in place.suffixes else pd.read_csv(place)
+    except (ValueError, UnicodeDecodeError, OSError) as error:
+        raise FileFormatError.at(path, None, f"is no table that can be read: {error}") from error
+
+
+@app.command("fit", short_help="Find a predictor for a column of a table.")
+def fit_file(
+    file: str = typer.Argument(
+        metavar="FILE", help="The table: .csv, .csv.gz, .tsv or .parquet, names in its first row."
+    ),
+    *,
+    target: str = typer.Option(metavar="COLUMN", help="The column to predict."),
+    time: float = typer.Option(60.0, min=0.0, metavar="SECONDS", help="Wall-clock limit."),
+    describe: str = typer.Option("", metavar="TEXT", help="What the table is about, in a sentence."),
+    metric: str | None = typer.Option(None, help="log_loss, accuracy, roc_auc, f1, rmse, r2, mae, ..."),
+    task: str | None = typer.Option(None, help="classification or regression; default: by the target."),
+    jobs: int = typer.Option(1, metavar="N", help="Trials at a time; -1 for one a core."),
+    seed: int = typer.Option(0, min=0, help="Seed of all random choices."),
+    store: str | None = typer.Option(None, metavar="ADDRESS", help="Experience store, as sqlite:///experience.db."),
+    out: Path = typer.Option(Path("model"), metavar="FOLDER", help="Where model, leaderboard, code and figures go."),
+) -> None:
+    """Search for the pipeline that predicts COLUMN best, until the time is over, and write it to FOLDER.
+
+    Ctrl-C ends the search early and keeps the best so far.
+
+    \b
+    Examples:
+      gnnlib automl fit churn.csv --target left --time 60 --describe "customers of a telecom" --out model
+      gnnlib automl predict model new.csv --out predictions.csv
+    """  # noqa: D301 (the mark keeps typer from joining the lines of the examples)
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; name a folder")
+    table = read_table(file)
+    if target not in table.columns:
+        raise InputError(
+            f"the target {target!r} is not a column of {file}; it has {', '.join(map(str, table.columns[:20]))}"
+        )
+    model = _make(task or _guess_task(table[target]), time, describe, metric, jobs, seed, store)
+    model.fit(table.drop(columns=[target]), table[target])
+    typer.echo(model.result_.summary())
+    for path in _write(model, table, target, out):
+        typer.echo(f"wrote {path}")
+
+
+@app.command("predict", short_help="Predict the rows of a table with a kept predictor.")
+def predict_file(
+    model: Path = typer.Argument(
+        metavar="MODEL", help="The folder of `gnnlib automl fit`, or a .joblib file of yours."
+    ),
+    file: str = typer.Argument(metavar="FILE", help="A table with the same columns; the target may be missing."),
+    *,
+    out: Path | None = typer.Option(None, metavar="CSV", help="Where predictions go; default: stdout."),
+) -> None:
+    """Write one prediction a row, and the probability of each class.
+
+    Models are joblib files, which can run code: use those of people you trust only.
+    """
+    import pandas as pd
+
+    from gnnlib.heads.automl.api import load_model
+
+    fitted = load_model(model / "model.joblib" if model.is_dir() else model)
+    table = read_table(file)
+    missing = [name for name in fitted.feature_names_in_ if name not in table.columns]
+    if missing:
+        raise InputError(f"{file} has no column {', '.join(map(repr, missing[:5]))}, which the model was fitted on")
+    X = table[list(fitted.feature_names_in_)]
+    found = pd.DataFrame({"prediction": fitted.predict(X)})
+    if hasattr(fitted, "classes_"):
+        proba = fitted.predict_proba(X)
+        found = found.assign(**{f"p({label})": proba[:, i] for i, label in enumerate(fitted.classes_)})
+    text = found.to_csv(index=False)
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    out.write_text(text, encoding="utf-8")
+    typer.echo(f"wrote {out}")
+
+
+def _guess_task(target: pd.Series[Any]) -> str:
+    import pandas as pd
+
+    present = target.dropna()
+    if not pd.api.types.is_numeric_dtype(present.dtype) or pd.api.types.is_bool_dtype(present.dtype):
+        return "classification"
+    is_whole = bool((present % 1 == 0).all())
+    return "classification" if is_whole and present.nunique() <= FEW_VALUES else "regression"
+
+
+def _make(
+    task: str, seconds: float, describe: str, metric: str | None, jobs: int, seed: int, store: str | None
+) -> AutoClassifier | AutoRegressor:
+    from gnnlib.heads.automl.estimators import AutoClassifier, AutoRegressor
+    from gnnlib.stop import MaxRuntime
+
+    kinds: dict[str, type[AutoClassifier | AutoRegressor]] = {
+        "classification": AutoClassifier,
+        "regression": AutoRegressor,
+    }
+    if task not in kinds:
+        raise InputError(f"`--task` must be classification or regression, found {task!r}")
+    return kinds[task](
+        stop=MaxRuntime(seconds), description=describe or None, metric=metric, seed=seed, n_jobs=jobs, store=store
+    )
+
+
+def _write(model: AutoClassifier | AutoRegressor, table: pd.DataFrame, target: str, out: Path) -> list[Path]:
+    import json
+
+    from gnnlib.cli.tsp import save_plot
+    from gnnlib.heads.automl.plotting import plot_anytime, plot_leaderboard
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {out}: {error.strerror or error}") from error
+    names = ("model.joblib", "leaderboard.csv", "pipeline.py", "result.json", "anytime.png", "leaderboard.png")
+    paths = [out / name for name in names]
+    model.save(paths[0])
+    model.leaderboard_.to_csv(paths[1], index=False)
+    model.export_code(paths[2])
+    facts = {"target": target, "columns": [str(name) for name in table.columns if name != target]}
+    paths[3].write_text(json.dumps({**facts, **model.result_.to_dict()}, indent=1) + "\n", encoding="utf-8")
+    save_plot(plot_anytime(model.result_), paths[4])
+    save_plot(plot_leaderboard(model.result_), paths[5])
+    return paths
+
+
+def demo(out: Path, *, seconds: float = 10.0) -> None:
+    """Fit a table that comes with scikit-learn, in front of the user."""
+    from sklearn.datasets import load_wine
+    from sklearn.model_selection import train_test_split
+
+    from gnnlib.cli.tsp import save_plot
+    from gnnlib.heads.automl.plotting import plot_anytime, plot_confusion, plot_leaderboard
+
+    typer.echo(f"searching pipelines for the wine table for {seconds:g} s ...", err=True)
+    frame = load_wine(as_frame=True)
+    parts = train_test_split(frame.data, frame.target_names[frame.target], random_state=0, stratify=frame.target)
+    X, X_test, y, y_test = parts
+    model = _make("classification", seconds, "chemical analysis of wines of three growers", None, 1, 0, None).fit(X, y)
+    board = model.leaderboard_.head(5)
+    rows = [
+        [row.pipeline, f"{row.log_loss:.4f}", f"{row.weight:.2f}", f"{row.fit_s:.2f}"]
+        for row in board.itertuples(index=False)
+    ]
+    typer.echo(
+        format_table(["pipeline", "log loss", "weight", "seconds"], rows, numbers=["log loss", "weight", "seconds"])
+    )
+    typer.echo(f"accuracy on rows not seen: {model.score(X_test, y_test):.3f}\n")
+    figures = {
+        "automl_anytime.png": plot_anytime(model.result_),
+        "automl_leaderboard.png": plot_leaderboard(model.result_),
+        "automl_confusion.png": plot_confusion(y_test, model.predict(X_test)),
+    }
+    for name, axes in figures.items():
+        save_plot(axes, out / name)
+        typer.echo(f"wrote {out / name}")
