@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from gnnlib.heads.combinatorial.tsp.api import solve_tsp
+from gnnlib.heads.combinatorial.tsp.params import SearchParams
 from gnnlib.heads.combinatorial.tsp.problem import TSP
 from gnnlib.stop import MaxIterations
 
@@ -65,3 +66,13 @@ def test_numbering_of_the_cities_changes_neither_feasibility_nor_bound(grid, see
     assert second.problem.length(second.order) == pytest.approx(first.problem.length(shuffle[second.order]), rel=1e-12)
     assert first.lower_bound <= second.length * (1 + 1e-12)
     assert second.lower_bound <= first.length * (1 + 1e-12)
+
+
+@given(grid=grids, metric=st.sampled_from(["EUC_2D", "MAX_2D", "EUCLIDEAN"]), population=st.integers(2, 6))
+@quick
+def test_population_gives_a_tour_no_longer_than_the_one_it_was_given(grid, metric, population):
+    problem = TSP.from_coords(grid, metric=metric)
+    start = np.arange(len(grid))
+    result = solve_tsp(problem, stop=MaxIterations(20), warm_start=start, params=SearchParams(population=population))
+    assert np.array_equal(np.sort(result.order), start)
+    assert result.lower_bound <= result.length <= problem.length(start)

@@ -286,7 +286,7 @@ def _warm_order(problem: TSP, warm_start: ArrayLike | TourResult | None) -> IntA
 def warm_up() -> None:
     """Compile the kernels, or load them from the cache, so that no later call pays for it.
 
-    `solve_tsp` calls it before its clock starts. The first call after installation compiles for about half a minute;
+    `solve_tsp` calls it before its clock starts. The first call after installation compiles for about a minute;
     later processes load the result.
 
     Examples
