@@ -162,7 +162,7 @@ def _write(model: AutoClassifier | AutoRegressor, table: pd.DataFrame, target: s
     model.save(paths[0])
     model.leaderboard_.to_csv(paths[1], index=False)
     model.export_code(paths[2])
-    facts = {"target": target, "columns": [str(name) for name in table.columns if name != target]}
+    facts = {"target": target, "column_names": [str(name) for name in table.columns if name != target]}
     paths[3].write_text(json.dumps({**facts, **model.result_.to_dict()}, indent=1) + "\n", encoding="utf-8")
     save_plot(plot_anytime(model.result_), paths[4])
     save_plot(plot_leaderboard(model.result_), paths[5])
