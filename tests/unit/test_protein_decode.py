@@ -200,7 +200,9 @@ def test_mask_over_an_unknown_distance_is_refused():
 
 def test_gradient_is_the_slope_of_the_energy():
     generator = np.random.default_rng(0)
-    weight = np.where(generator.random(TRUE.shape) < 0.3, -0.7, 1.3)
+    chance = np.triu(generator.random(TRUE.shape), 1)
+    weight = np.where(chance + chance.T < 0.3, -0.7, 1.3)
+    np.fill_diagonal(weight, 0.0)
     bonded = np.arange(70) < 69
     terms = np.array([50.0, 4.5, 3.0, 0.7, 0.6, 0.2])
     problem = fold_kernels.Problem(TRUE + 1.0, weight, bonded, stretches(bonded), terms, *load_chain_prior())
@@ -216,8 +218,34 @@ def test_gradient_is_the_slope_of_the_energy():
         assert gradient[m, i] == pytest.approx((ends[0] - ends[1]) / 2e-5, rel=1e-4, abs=1e-3)
 
 
+def test_single_precision_changes_energy_and_slope_little():
+    bonded = np.arange(70) < 69
+    terms = np.array([50.0, 4.5, 3.0, 0.7, 0.6, 0.2])
+    parts = (TRUE + 1.0, 1.0 - np.eye(70), bonded, stretches(bonded), terms, *load_chain_prior())
+    x = np.ascontiguousarray(np.concatenate([CA.T, np.full((1, 70), 0.3)]))
+    found = []
+    for kind in (np.float64, np.float32):
+        problem = fold_kernels.Problem(*(part if part.dtype == bool else part.astype(kind) for part in parts))
+        slope = np.empty((4, 70), kind)
+        found.append((fold_kernels.energy(x.astype(kind), problem, slope), slope))
+    assert found[1][0] == pytest.approx(found[0][0], rel=1e-5)
+    assert np.allclose(found[1][1], found[0][1], rtol=1e-3, atol=1e-2)
+
+
+def test_paths_are_those_of_scipy():
+    from scipy.sparse.csgraph import shortest_path
+
+    lengths = np.where(np.random.default_rng(3).random(TRUE.shape) < 0.05, TRUE + 1.0, np.inf)
+    lengths = np.minimum(lengths, lengths.T)
+    np.fill_diagonal(lengths, 0.0)
+    expected = shortest_path(np.where(np.isfinite(lengths), lengths, 0.0), directed=False)
+    fold_kernels.shorten(lengths)
+    assert np.allclose(lengths, expected)
+
+
 def test_energy_is_that_of_plain_python():
     weight = np.where(np.add.outer(np.arange(70), np.arange(70)) % 3 == 0, -0.7, 1.3)
+    np.fill_diagonal(weight, 0.0)
     bonded = np.arange(70) < 69
     prior = load_chain_prior()
     terms = np.array([50.0, 6.5, 3.0, 0.7, 1.0, 0.2])

@@ -38,22 +38,18 @@ class ChainPrior(NamedTuple):
         Six distances in angstrom, two triple products in 10 cubic angstrom.
     precisions : array [K, 8, 8]
         Inverse covariances.
-    spreads : array [K, 8]
-        Variances of the single features.
     """
 
     offsets: FloatArray
     means: FloatArray
     precisions: FloatArray
-    spreads: FloatArray
 
     @classmethod
     def from_mixture(cls, weights: FloatArray, means: FloatArray, covariances: FloatArray) -> ChainPrior:
         """Precompute what the energy needs."""
         logdet = np.linalg.slogdet(covariances)[1]
         offsets = np.log(weights) - 0.5 * logdet - 0.5 * means.shape[1] * np.log(2.0 * np.pi)
-        spreads = np.diagonal(covariances, axis1=1, axis2=2).copy()
-        return cls(offsets, means, np.ascontiguousarray(np.linalg.inv(covariances)), spreads)
+        return cls(offsets, means, np.ascontiguousarray(np.linalg.inv(covariances)))
 
     def log_density(self, features: FloatArray) -> FloatArray:
         """Log density of stretches [M, 8]."""

@@ -77,8 +77,7 @@ def reconstruct(
     unknown pairs repel. Both use bonds of 3.8 A, a floor of 3.9 A and a mixture density of five residues in a row,
     learned from real chains, which also chooses the mirror image.
 
-    About 25 ms (many distances) to 200 ms (few) for 150 residues; time and memory grow with the square of L (755
-    residues: 0.5 s with all distances, 4 s with contacts). The first call of a process compiles for some seconds unless
+    Some 25 ms (many distances) to 70 ms (few) for 150 residues; time and memory grow with the square of L. The first call of a process compiles for some seconds unless
     the compiled code is cached on disk.
 
     References

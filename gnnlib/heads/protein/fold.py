@@ -17,6 +17,7 @@ from gnnlib.heads.protein.fold_start import NoiseModel
 from gnnlib.seeding import numpy_generator
 
 if TYPE_CHECKING:
+    from gnnlib.heads.protein.fold_kernels import Reals
     from gnnlib.seeding import Seed
     from gnnlib.typing import BoolArray, FloatArray
 
@@ -34,8 +35,7 @@ _DENSE_FLATTENING = (0.02, 2.0)
 _OUTLIER_SIGMAS = 3.0
 _DENSE_FROM = 0.25  # share of known pairs
 _CLEAR_GAP = 0.15, 0.5  # difference of the two hands in kT a residue above which only the better one is refined
-_KICKS, _KICK_ANGSTROM, _KICK_SPAN = 1, 3.0, 9
-_ANNEAL_STEPS, _ANNEAL_KT, _ANNEAL_SHARPNESS = 800, 3.0, 0.4
+_ANNEAL, _ANNEAL_SHARPNESS = (500, 0.12, 3.0), 0.4  # steps, time of a step, kT
 
 
 class Given(NamedTuple):
@@ -104,10 +104,19 @@ def fold(given: Given, seed: Seed = 0) -> Fold:
     return _fold_sparse(given, NoiseModel(sigma, 0.0), cutoff, seed)
 
 
-def _problem(given: Given, target: FloatArray, weight: FloatArray, terms: _Terms) -> Problem:
+def _problem(given: Given, target: Reals, weight: Reals, terms: _Terms) -> Problem:
+    numbers = np.array([terms.bond, _CLASH_ANGSTROM, _CLASH_STIFFNESS, terms.prior, terms.sharpness, terms.flat])
     prior = load_chain_prior()
-    numbers = [terms.bond, _CLASH_ANGSTROM, _CLASH_STIFFNESS, terms.prior, terms.sharpness, terms.flat]
-    return Problem(target, weight, given.bonded, stretches(given.bonded), np.array(numbers), *prior)
+    return Problem(
+        target.astype(np.float32),
+        weight.astype(np.float32),
+        given.bonded,
+        stretches(given.bonded),
+        numbers.astype(np.float32),
+        prior.offsets.astype(np.float32),
+        prior.means.astype(np.float32),
+        prior.precisions.astype(np.float32),
+    )
 
 
 def _with_restraints(given: Given, target: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -121,8 +130,12 @@ def _with_restraints(given: Given, target: FloatArray, weight: FloatArray) -> tu
     return np.where(extra > 0.0, mixed, target), np.where(extra > 0.0, total, weight)
 
 
-def _mirrored(points: FloatArray) -> FloatArray:
-    return points * np.array([[-1.0], [1.0], [1.0], [1.0]])
+def _positions(points: Reals) -> FloatArray:
+    return np.ascontiguousarray(points[:3].T, dtype=np.float64)
+
+
+def _mirrored(points: Reals) -> Reals:
+    return points * np.array([[-1.0], [1.0], [1.0], [1.0]], dtype=points.dtype)
 
 
 def _fold_dense(given: Given) -> Fold:
@@ -134,7 +147,7 @@ def _fold_dense(given: Given) -> Fold:
     filled = given.distances
     if pairs < count * (count - 1) // 2:
         filled = np.where(known, given.distances, fold_start.complete(given.distances, known, given.bonded))
-    points = fold_start.classical_scaling(filled, 4)
+    points: Reals = fold_start.classical_scaling(filled, 4).astype(np.float32)
     target, noise = np.where(known, given.distances, 0.0), NoiseModel(1.0, 0.1)
     weight = _dense_weights(given, fold_start.pairwise(points), noise, cut_outliers=False)
     wanted = _with_restraints(given, target, weight)
@@ -159,7 +172,7 @@ def _fold_dense(given: Given) -> Fold:
         gap = second - best
         if gap < 0.0:
             points, twin, gap = twin, points, -gap
-    return Fold(points[:3].T.copy(), twin[:3].T.copy(), gap, weight, noise, None)
+    return Fold(_positions(points), _positions(twin), gap, weight, noise, None)
 
 
 def _dense_weights(given: Given, fitted: FloatArray, noise: NoiseModel, *, cut_outliers: bool) -> FloatArray:
@@ -174,7 +187,7 @@ def _dense_weights(given: Given, fitted: FloatArray, noise: NoiseModel, *, cut_o
 
 
 def _fold_sparse(given: Given, noise: NoiseModel, cutoff: float | None, seed: Seed) -> Fold:
-    """Embed shortest paths in four dimensions, relax there, press flat; then kick, and keep what is better."""
+    """Embed shortest paths in four dimensions, relax there, press flat; then anneal, and keep what is better."""
     count, known = len(given.known), given.known
     variance = noise.absolute_angstrom**2
     weight = np.where(known, given.reliability / variance, 0.0)
@@ -190,42 +203,33 @@ def _fold_sparse(given: Given, noise: NoiseModel, cutoff: float | None, seed: Se
         target = np.where(unseen, cutoff, target)
         walls = np.where(unseen, -1.0 / _CUTOFF_SIGMA_ANGSTROM**2, weight)
     target, walls = _with_restraints(given, target, walls)
-    points = fold_start.classical_scaling(_PATH_SHRINKAGE * paths, 4)
+    points: Reals = fold_start.classical_scaling(_PATH_SHRINKAGE * paths, 4).astype(np.float32)
     minimise(points, _problem(given, wished, loose, _Terms(_SOFT_BOND_STIFFNESS, flat=1e-3)), 25, 1e-3)
     best = _relax(given, target, walls, points)
-    best = _search(given, target, walls, best, is_cut=cutoff is not None, generator=numpy_generator(seed))
+    best = _search(given, target, walls, best, numpy_generator(seed))
     _, points, twin, gap = best
-    return Fold(points[:3].T.copy(), twin[:3].T.copy(), gap, weight, noise, cutoff)
+    return Fold(_positions(points), _positions(twin), gap, weight, noise, cutoff)
 
 
-_Hands = tuple[float, "FloatArray", "FloatArray", float]
+_Hands = tuple[float, "Reals", "Reals", float]
 
 
-def _search(
-    given: Given, target: FloatArray, weight: FloatArray, best: _Hands, *, is_cut: bool, generator: np.random.Generator
-) -> _Hands:
-    """Look for a better trace: a kick through the fourth dimension for contacts, then annealing."""
+def _search(given: Given, target: Reals, weight: Reals, best: _Hands, generator: np.random.Generator) -> _Hands:
+    """Anneal, and keep what is better; the other hand too where the energy does not tell them apart."""
     count = len(given.known)
-    if is_cut:
-        smooth = np.ones(_KICK_SPAN) / np.sqrt(_KICK_SPAN)
-        for _ in range(_KICKS):
-            kicked = best[1].copy()
-            kicked[3] = _KICK_ANGSTROM * np.convolve(generator.normal(size=count + _KICK_SPAN - 1), smooth, "valid")
-            other = _relax(given, target, weight, kicked)
-            best = other if other[0] < best[0] else best
     hot = _problem(given, target, weight, _Terms(_SOFT_BOND_STIFFNESS, _PRIOR_WEIGHT, _ANNEAL_SHARPNESS))
     full = _problem(given, target, weight, _Terms(prior=_PRIOR_WEIGHT))
     hands = [(best[0], best[1]), (best[0] + best[3], best[2])]
     for number in range(2 if best[3] < _CLEAR_GAP[1] * count else 1):
         moved = hands[number][1].copy()
-        anneal(moved, hot, _ANNEAL_STEPS, _ANNEAL_KT, generator)
+        anneal(moved, hot, _ANNEAL, generator)
         value = minimise(moved, full, 80, 1e-4)
         hands[number] = min(hands[number], (value, moved), key=lambda hand: hand[0])
     hands.sort(key=lambda hand: hand[0])
     return hands[0][0], hands[0][1], hands[1][1], hands[1][0] - hands[0][0]
 
 
-def _relax(given: Given, target: FloatArray, weight: FloatArray, points: FloatArray) -> _Hands:
+def _relax(given: Given, target: Reals, weight: Reals, points: Reals) -> _Hands:
     """From four dimensions to three and to the better hand: energy, trace, mirror twin, gap."""
     for flat in (1e-3, *_FLATTENING):
         steps = 40 if flat == 1e-3 else 25

@@ -13,20 +13,29 @@ The minimiser is L-BFGS with ten pairs and a backtracking line search (J. Noceda
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numba as nb
 import numpy as np
 
 if TYPE_CHECKING:
-    from gnnlib.typing import BoolArray, FloatArray
+    from gnnlib.typing import BoolArray
 
-__all__ = ["Problem", "energy", "fragment_energy", "minimise"]
+    #: Single precision in `fold`, double in tests.
+    Reals = np.ndarray[Any, np.dtype[np.floating[Any]]]
+
+__all__ = ["BOND_ANGSTROM", "Problem", "anneal", "energy", "fragment_energy", "minimise", "shorten"]
 
 _MEMORY = 10
 _FAST = True
 _BACKGROUND = -16.0  # log density of anything: a rare turn or a cis peptide is not forced into a common shape
+_NOTHING = -26.0  # log density that the background drowns
 BOND_ANGSTROM = 3.8
+_PAIRS = ((0, 2), (1, 3), (2, 4), (0, 3), (1, 4), (0, 4))
+# constants of single precision leave the precision to the arrays: four bytes a number make the loops twice as fast
+_ZERO: Any = np.float32(0.0)
+_HALF, _TINY, _TENTH = np.float32(0.5), np.float32(1e-12), np.float32(0.1)
+_BOND = np.float32(BOND_ANGSTROM)
 
 
 class Problem(NamedTuple):
@@ -35,7 +44,7 @@ class Problem(NamedTuple):
     Attributes
     ----------
     target, weight : array [L, L]
-        D and W; only the upper triangle is read. Weights are inverse variances.
+        D and W, symmetric, 0 on the diagonal of W. Weights are inverse variances.
     bonded : bool array [L]
         Whether residue i is bonded to i + 1.
     windows : bool array [L]
@@ -43,73 +52,73 @@ class Problem(NamedTuple):
     terms : array [6]
         Weight of bonds, clash floor (angstrom), weight of clashes, weight of the mixture, sharpness of the mixture
         (1: as learned, less: flatter), weight of the fourth dimension.
-    offsets, means, precisions, spreads : array [K], [K, 8], [K, 8, 8], [K, 8]
-        The mixture; `offsets` are logarithms of weight over normalisation, `spreads` the marginal variances.
+    offsets, means, precisions : array [K], [K, 8], [K, 8, 8]
+        The mixture; `offsets` are logarithms of weight over normalisation.
+
+    All arrays of numbers have one precision, which is that of the positions and of the energy's slope.
     """
 
-    target: FloatArray
-    weight: FloatArray
+    target: Reals
+    weight: Reals
     bonded: BoolArray
     windows: BoolArray
-    terms: FloatArray
-    offsets: FloatArray
-    means: FloatArray
-    precisions: FloatArray
-    spreads: FloatArray
-
-
-@nb.njit(cache=True, fastmath=_FAST, error_model="numpy")
-def _row_pulls(
-    x: FloatArray, i: int, target: FloatArray, weight: FloatArray, clash: FloatArray, pulls: FloatArray
-) -> float:
-    """Energy of residue i with all later ones; slope over distance of each pair into `pulls`."""
-    # slices that start at 0 need no test for negative indices, numpy's division none for 0: the loop is vectorised
-    a, b, c, e = x[0, i + 1 :], x[1, i + 1 :], x[2, i + 1 :], x[3, i + 1 :]
-    ai, bi, ci, ei = x[0, i], x[1, i], x[2, i], x[3, i]
-    floor, stiff = clash[0], clash[1]
-    total = 0.0
-    for j in range(len(a)):
-        da, db, dc, de = a[j] - ai, b[j] - bi, c[j] - ci, e[j] - ei
-        d = math.sqrt(da * da + db * db + dc * dc + de * de + 1e-12)
-        w, off, close = weight[j], d - target[j], d - floor
-        off = min(off, 0.0) if w < 0.0 else off
-        w = abs(w)
-        close = min(close, 0.0) if j > 1 else 0.0
-        total += w * off * off + stiff * close * close
-        pulls[j] = (w * off + stiff * close) / d
-    return 0.5 * total
-
-
-@nb.njit(cache=True, fastmath=_FAST, error_model="numpy")
-def _pull(x: FloatArray, i: int, pulls: FloatArray, gradient: FloatArray) -> None:
-    """Spread the pulls of one row to one dimension of the gradient."""
-    here, back = x[i], 0.0
-    later, slope = x[i + 1 :], gradient[i + 1 :]
-    for j in range(len(later)):
-        force = pulls[j] * (later[j] - here)
-        slope[j] += force
-        back += force
-    gradient[i] -= back
+    terms: Reals
+    offsets: Reals
+    means: Reals
+    precisions: Reals
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _pair_energy(x: FloatArray, problem: Problem, gradient: FloatArray) -> float:
-    count, dimensions, total = x.shape[1], 4 if problem.terms[5] > 0.0 else 3, 0.0
-    pulls, clash = np.empty(count), problem.terms[1:3]
-    for i in range(count - 1):
-        total += _row_pulls(x, i, problem.target[i, i + 1 :], problem.weight[i, i + 1 :], clash, pulls)
-        for m in range(dimensions):
-            _pull(x[m], i, pulls, gradient[m])
-    return total
+def shorten(paths: Reals) -> None:
+    """Turn lengths of edges [L, L] (infinite: none) into those of the shortest paths (R. W. Floyd, 1962)."""
+    for k in range(len(paths)):
+        through = paths[k]
+        for i in range(len(paths)):
+            row, first = paths[i], paths[i, k]
+            if first < np.inf:
+                for j in range(len(row)):
+                    row[j] = min(row[j], first + through[j])
+
+
+@nb.njit(cache=True, fastmath=_FAST, error_model="numpy")
+def _pair_energy(x: Reals, problem: Problem, gradient: Reals) -> float:
+    """Distances, walls and clashes. Each pair is met from both sides: a loop without stores is the fastest."""
+    count, stiff, total = x.shape[1], problem.terms[2], 0.0
+    a, b, c, e = x[0], x[1], x[2], x[3]
+    floors = np.empty(2 * count, x.dtype)  # no floor under the distance of neighbours and their neighbours
+    floors[:] = problem.terms[1]
+    floors[count - 2 : count + 3] = _ZERO
+    for i in range(count):
+        ai, bi, ci, ei = a[i], b[i], c[i], e[i]
+        target, weight, floor = problem.target[i], problem.weight[i], floors[count - i :]
+        row, ga, gb, gc, ge = _ZERO, _ZERO, _ZERO, _ZERO, _ZERO
+        for j in range(count):
+            da, db, dc, de = ai - a[j], bi - b[j], ci - c[j], ei - e[j]
+            d = math.sqrt(da * da + db * db + dc * dc + de * de + _TINY)
+            w, off, close = weight[j], d - target[j], min(d - floor[j], _ZERO)
+            off = min(off, _ZERO) if w < _ZERO else off
+            w = abs(w)
+            row += w * off * off + stiff * close * close
+            pull = (w * off + stiff * close) / d
+            ga += pull * da
+            gb += pull * db
+            gc += pull * dc
+            ge += pull * de
+        gradient[0, i] += ga
+        gradient[1, i] += gb
+        gradient[2, i] += gc
+        gradient[3, i] += ge
+        total += row
+    return 0.25 * total
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _chain_energy(x: FloatArray, problem: Problem, gradient: FloatArray) -> float:
+def _chain_energy(x: Reals, problem: Problem, gradient: Reals) -> float:
     """Bonds and the fourth dimension."""
     stiff, flat = problem.terms[0], problem.terms[5]
     total, count = 0.0, x.shape[1]
     for i in range(count):
-        total += 0.5 * flat * x[3, i] ** 2
+        total += _HALF * flat * x[3, i] ** 2
         gradient[3, i] += flat * x[3, i]
         if i + 1 < count and problem.bonded[i]:
             d = math.sqrt(
@@ -117,94 +126,168 @@ def _chain_energy(x: FloatArray, problem: Problem, gradient: FloatArray) -> floa
                 + (x[1, i + 1] - x[1, i]) ** 2
                 + (x[2, i + 1] - x[2, i]) ** 2
                 + (x[3, i + 1] - x[3, i]) ** 2
-                + 1e-12
+                + _TINY
             )
-            total += 0.5 * stiff * (d - BOND_ANGSTROM) ** 2
+            total += _HALF * stiff * (d - _BOND) ** 2
             for m in range(4):
-                pull = stiff * (d - BOND_ANGSTROM) / d * (x[m, i + 1] - x[m, i])
+                pull = stiff * (d - _BOND) / d * (x[m, i + 1] - x[m, i])
                 gradient[m, i + 1] += pull
                 gradient[m, i] -= pull
     return total
 
 
-@nb.njit(cache=True, error_model="numpy")
-def _features(x: FloatArray, i: int, f: FloatArray) -> None:
-    """Six distances and two triple products (in 10 cubic angstrom) of residues i .. i + 4."""
-    for k, (p, q) in enumerate(((0, 2), (1, 3), (2, 4), (0, 3), (1, 4), (0, 4))):
-        s = 1e-12
-        for m in range(3):
-            s += (x[m, i + q] - x[m, i + p]) ** 2
-        f[k] = math.sqrt(s)
-    for k in range(2):
-        p = i + k
-        ux, uy, uz = x[0, p + 1] - x[0, p], x[1, p + 1] - x[1, p], x[2, p + 1] - x[2, p]
-        vx, vy, vz = x[0, p + 2] - x[0, p + 1], x[1, p + 2] - x[1, p + 1], x[2, p + 2] - x[2, p + 1]
-        wx, wy, wz = x[0, p + 3] - x[0, p + 2], x[1, p + 3] - x[1, p + 2], x[2, p + 3] - x[2, p + 2]
-        f[6 + k] = 0.1 * ((uy * vz - uz * vy) * wx + (uz * vx - ux * vz) * wy + (ux * vy - uy * vx) * wz)
+@nb.njit(cache=True, fastmath=_FAST, error_model="numpy")
+def _span(x: Reals, p: int, q: int, out: Reals) -> None:
+    """Distances of residues i + p and i + q for every i."""
+    ax, ay, az, bx, by, bz = x[0, p:], x[1, p:], x[2, p:], x[0, q:], x[1, q:], x[2, q:]
+    for i in range(len(out)):
+        out[i] = math.sqrt((bx[i] - ax[i]) ** 2 + (by[i] - ay[i]) ** 2 + (bz[i] - az[i]) ** 2 + _TINY)
 
 
-@nb.njit(cache=True, error_model="numpy")
-def _spread(x: FloatArray, i: int, f: FloatArray, slope: FloatArray, gradient: FloatArray) -> None:
-    """Chain rule from the slopes of the features to the positions."""
-    for k, (p, q) in enumerate(((0, 2), (1, 3), (2, 4), (0, 3), (1, 4), (0, 4))):
-        for m in range(3):
-            pull = slope[k] / f[k] * (x[m, i + q] - x[m, i + p])
-            gradient[m, i + q] += pull
-            gradient[m, i + p] -= pull
+@nb.njit(cache=True, fastmath=_FAST, error_model="numpy")
+def _cross(u: Reals, v: Reals, w: Reals, z: Reals, out: Reals) -> None:
+    """One component u z - v w of the cross products of bonds."""
+    for i in range(len(out)):
+        out[i] = u[i] * z[i] - v[i] * w[i]
+
+
+@nb.njit(cache=True, fastmath=_FAST, error_model="numpy")
+def _features(x: Reals, f: Reals, bonds: Reals, areas: Reals) -> None:
+    """Six distances and two triple products (in 10 cubic angstrom) of every five residues in a row.
+
+    Also writes the bonds [3, L-1] and the cross products of each with the next [3, L-2].
+    """
+    count = f.shape[1]
+    for k, (p, q) in enumerate(_PAIRS):
+        _span(x, p, q, f[k])
+    for m in range(3):
+        bonds[m] = x[m, 1:] - x[m, :-1]
+    for m in range(3):
+        n, o = (m + 1) % 3, (m + 2) % 3
+        _cross(bonds[n, :-1], bonds[o, :-1], bonds[n, 1:], bonds[o, 1:], areas[m])
     for k in range(2):
-        p, s = i + k, 0.1 * slope[6 + k]
+        out = f[6 + k]
+        u, v, w = areas[0, k:], areas[1, k:], areas[2, k:]
+        a, b, c = bonds[0, k + 2 :], bonds[1, k + 2 :], bonds[2, k + 2 :]
+        for i in range(count):
+            out[i] = _TENTH * (u[i] * a[i] + v[i] * b[i] + w[i] * c[i])
+
+
+@nb.njit(cache=True, fastmath=_FAST, error_model="numpy")
+def _add(values: Reals, factor: float, out: Reals) -> None:
+    for i in range(len(values)):
+        out[i] += factor * values[i]
+
+
+@nb.njit(cache=True, fastmath=_FAST, error_model="numpy")
+def _spread(x: Reals, slope: Reals, bonds: Reals, areas: Reals, work: Reals, gradient: Reals) -> None:
+    """Chain rule from the slopes [8, M] of the features, those of distances over the distance, to the positions."""
+    count = slope.shape[1]
+    for k, (p, q) in enumerate(_PAIRS):
+        for m in range(3):
+            here, there, pull = x[m, p:], x[m, q:], slope[k]
+            for i in range(count):
+                work[i] = pull[i] * (there[i] - here[i])
+            _add(work, np.float32(1.0), gradient[m, q:])
+            _add(work, np.float32(-1.0), gradient[m, p:])
+    other = np.empty_like(work)
+    for k in range(2):
+        pull = slope[6 + k]
         for m in range(3):
             n, o = (m + 1) % 3, (m + 2) % 3
-            un, uo = x[n, p + 1] - x[n, p], x[o, p + 1] - x[o, p]
-            vn, vo = x[n, p + 2] - x[n, p + 1], x[o, p + 2] - x[o, p + 1]
-            wn, wo = x[n, p + 3] - x[n, p + 2], x[o, p + 3] - x[o, p + 2]
-            first, second, third = s * (vn * wo - vo * wn), s * (wn * uo - wo * un), s * (un * vo - uo * vn)
-            gradient[m, p] -= first
-            gradient[m, p + 1] += first - second
-            gradient[m, p + 2] += second - third
-            gradient[m, p + 3] += third
+            un, uo = bonds[n, k:], bonds[o, k:]
+            wn, wo = bonds[n, k + 2 :], bonds[o, k + 2 :]
+            after, before = areas[m, k + 1 :], areas[m, k:]
+            for i in range(count):  # v x w belongs to bond u, u x v to bond w, w x u to bond v
+                other[i] = _TENTH * pull[i] * after[i]
+            _add(other, np.float32(-1.0), gradient[m, k:])
+            _add(other, np.float32(1.0), gradient[m, k + 1 :])
+            for i in range(count):
+                other[i] = _TENTH * pull[i] * (wn[i] * uo[i] - wo[i] * un[i])
+            _add(other, np.float32(-1.0), gradient[m, k + 1 :])
+            _add(other, np.float32(1.0), gradient[m, k + 2 :])
+            for i in range(count):
+                other[i] = _TENTH * pull[i] * before[i]
+            _add(other, np.float32(-1.0), gradient[m, k + 2 :])
+            _add(other, np.float32(1.0), gradient[m, k + 3 :])
+
+
+@nb.njit(cache=True, fastmath=_FAST, error_model="numpy")
+def _mixed(matrix: Reals, z: Reals, q: Reals) -> None:
+    """Write the eight rows of the product of a matrix [8, 8] with z."""
+    z0, z1, z2, z3, z4, z5, z6, z7 = z[0], z[1], z[2], z[3], z[4], z[5], z[6], z[7]
+    for m in range(8):
+        row, out = matrix[m], q[m]
+        r0, r1, r2, r3, r4, r5, r6, r7 = row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7]
+        for i in range(len(out)):
+            left = r0 * z0[i] + r1 * z1[i] + r2 * z2[i] + r3 * z3[i]
+            out[i] = left + (r4 * z4[i] + r5 * z5[i] + r6 * z6[i] + r7 * z7[i])
+
+
+@nb.njit(cache=True, fastmath=_FAST, error_model="numpy")
+def _product_sum(q: Reals, z: Reals, out: Reals) -> None:
+    out[:] = _ZERO
+    for m in range(8):
+        one, other = q[m], z[m]
+        for i in range(len(out)):
+            out[i] += one[i] * other[i]
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _mixture_energy(x: FloatArray, problem: Problem, gradient: FloatArray) -> float:
-    scale, sharp = problem.terms[3], problem.terms[4]
-    if scale == 0.0:
+def _density(quadratic: Reals, offset: float, sharp: float, mass: Reals) -> bool:
+    """Turn quadratic forms into densities, add them to `mass`; return whether any of them counts."""
+    counts = False
+    for i in range(len(quadratic)):
+        exponent = offset - _HALF * sharp * quadratic[i]
+        if exponent > _NOTHING:
+            quadratic[i] = math.exp(exponent)
+            mass[i] += quadratic[i]
+            counts = True
+        else:
+            quadratic[i] = _ZERO
+    return counts
+
+
+@nb.njit(cache=True, fastmath=_FAST, error_model="numpy")
+def _gather(density: Reals, q: Reals, slope: Reals) -> None:
+    for m in range(8):
+        one, out = q[m], slope[m]
+        for i in range(len(density)):
+            out[i] += density[i] * one[i]
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _mixture_energy(x: Reals, problem: Problem, gradient: Reals) -> float:
+    scale, sharp, count = problem.terms[3], problem.terms[4], x.shape[1] - 4
+    if scale == 0.0 or count <= 0:
         return 0.0
-    means, precisions, spreads = problem.means, problem.precisions, problem.spreads
-    f, slope, z, q = np.empty(8), np.empty(8), np.empty(8), np.empty(8)
-    total = 0.0
-    for i in range(x.shape[1] - 4):
-        if not problem.windows[i]:
-            continue
-        _features(x, i, f)
-        mass = math.exp(_BACKGROUND)
-        slope[:] = 0.0
-        for k in range(len(problem.offsets)):
-            for m in range(8):
-                z[m] = f[m] - means[k, m]
-            bound = max(z[3] * z[3] / spreads[k, 3], z[4] * z[4] / spreads[k, 4], z[5] * z[5] / spreads[k, 5])
-            if problem.offsets[k] - 0.5 * sharp * bound < _BACKGROUND - 10.0:
-                continue  # a marginal distance is a lower bound of the whole one: less than 5e-5 of the background
-            quadratic = 0.0
-            for m in range(8):
-                s = 0.0
-                for n in range(8):
-                    s += precisions[k, m, n] * z[n]
-                q[m] = s
-                quadratic += s * z[m]
-            density = math.exp(problem.offsets[k] - 0.5 * sharp * quadratic)
-            mass += density
-            for m in range(8):
-                slope[m] += density * q[m]
-        total -= scale * math.log(mass)
+    f, z, q = np.empty((8, count), x.dtype), np.empty((8, count), x.dtype), np.empty((8, count), x.dtype)
+    slope, mass, density = np.zeros((8, count), x.dtype), np.empty(count, x.dtype), np.empty(count, x.dtype)
+    bonds, areas = np.empty((3, count + 3), x.dtype), np.empty((3, count + 2), x.dtype)
+    _features(x, f, bonds, areas)
+    mass[:] = math.exp(_BACKGROUND)
+    for k in range(len(problem.offsets)):
         for m in range(8):
-            slope[m] *= scale * sharp / mass
-        _spread(x, i, f, slope, gradient)
+            z[m] = f[m] - problem.means[k, m]
+        _mixed(problem.precisions[k], z, q)
+        _product_sum(q, z, density)
+        if _density(density, problem.offsets[k], sharp, mass):
+            _gather(density, q, slope)
+    total = 0.0
+    for i in range(count):
+        if problem.windows[i]:
+            total -= scale * math.log(mass[i])
+            mass[i] = scale * sharp / mass[i]
+        else:
+            mass[i] = _ZERO
+    for m in range(8):
+        slope[m] *= mass if m >= 6 else mass / f[m]
+    _spread(x, slope, bonds, areas, density, gradient)
     return total
 
 
 @nb.njit(cache=True, error_model="numpy")
-def energy(x: FloatArray, problem: Problem, gradient: FloatArray) -> float:
+def energy(x: Reals, problem: Problem, gradient: Reals) -> float:
     """Energy at x [4, L]; writes its gradient [4, L]."""
     gradient[:] = 0.0
     total = _pair_energy(x, problem, gradient) + _chain_energy(x, problem, gradient)
@@ -212,16 +295,16 @@ def energy(x: FloatArray, problem: Problem, gradient: FloatArray) -> float:
 
 
 @nb.njit(cache=True, error_model="numpy")
-def fragment_energy(x: FloatArray, problem: Problem) -> float:
+def fragment_energy(x: Reals, problem: Problem) -> float:
     """Negative log density of all stretches of five residues under the mixture."""
     return _mixture_energy(x, problem, np.zeros_like(x))
 
 
 @nb.njit(cache=True, error_model="numpy")
-def _direction(g: FloatArray, steps: FloatArray, changes: FloatArray, curvature: FloatArray, count: int) -> FloatArray:
+def _direction(g: Reals, steps: Reals, changes: Reals, curvature: Reals, count: int) -> Reals:
     """L-BFGS two-loop recursion (algorithm 7.4)."""
     d = -g
-    alpha = np.zeros(_MEMORY)
+    alpha = np.zeros(_MEMORY, g.dtype)
     first = max(0, count - _MEMORY)
     for k in range(count - 1, first - 1, -1):
         m = k % _MEMORY
@@ -237,7 +320,7 @@ def _direction(g: FloatArray, steps: FloatArray, changes: FloatArray, curvature:
 
 
 @nb.njit(cache=True, error_model="numpy")
-def minimise(x: FloatArray, problem: Problem, iterations: int, tolerance: float) -> float:
+def minimise(x: Reals, problem: Problem, iterations: int, tolerance: float) -> float:
     """Move x [4, L] to a near minimum of the energy; return the energy there.
 
     Stops after `iterations`, or when ten of them together gain less than `tolerance` of the energy.
@@ -247,7 +330,8 @@ def minimise(x: FloatArray, problem: Problem, iterations: int, tolerance: float)
     gradient = np.empty_like(x)
     value = energy(x, problem, gradient)
     g = gradient.reshape(size).copy()
-    steps, changes, curvature = np.empty((_MEMORY, size)), np.empty((_MEMORY, size)), np.empty(_MEMORY)
+    steps, changes = np.empty((_MEMORY, size), x.dtype), np.empty((_MEMORY, size), x.dtype)
+    curvature = np.empty(_MEMORY, x.dtype)
     count, mark = 0, value
     for iteration in range(iterations):
         d = _direction(g, steps, changes, curvature, count)
@@ -262,7 +346,7 @@ def minimise(x: FloatArray, problem: Problem, iterations: int, tolerance: float)
         start = flat.copy()
         found = False
         for _ in range(12):
-            flat[:] = start + length * d
+            flat[:] = start + np.float32(length) * d
             new = energy(x, problem, gradient)
             if new <= value + 1e-4 * length * slope:
                 found = True
@@ -288,12 +372,14 @@ def minimise(x: FloatArray, problem: Problem, iterations: int, tolerance: float)
 
 
 @nb.njit(cache=True, error_model="numpy")
-def anneal(x: FloatArray, problem: Problem, steps: int, temperature: float, generator: np.random.Generator) -> None:
+def anneal(x: Reals, problem: Problem, schedule: tuple[int, float, float], generator: np.random.Generator) -> None:
     """Move x [4, L] by Langevin dynamics of unit masses while the temperature (in kT) falls to 0.
 
-    A step of 0.08 time units keeps bonds of stiffness 25 stable; velocities forget themselves over 10 units.
+    The schedule is steps, time of a step, temperature at first. Steps below 0.2 keep bonds of stiffness 25 stable;
+    velocities forget themselves over 10 units of time.
     """
-    step, keep = 0.08, math.exp(-0.08 / 10.0)
+    steps, step, temperature = schedule
+    keep = math.exp(-step / 10.0)
     gradient = np.empty_like(x)
     velocity = np.empty_like(x)
     for m in range(4):

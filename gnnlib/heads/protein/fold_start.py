@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.linalg import eigh
 from scipy.optimize import nnls
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import shortest_path
 from scipy.sparse.linalg import eigsh
 
+from gnnlib.heads.protein.fold_kernels import BOND_ANGSTROM, shorten
+
 if TYPE_CHECKING:
+    from gnnlib.heads.protein.fold_kernels import Reals
     from gnnlib.typing import BoolArray, FloatArray
 
 __all__ = ["NoiseModel", "classical_scaling", "complete", "estimate_cutoff", "fit_noise", "noise_of_bonds", "pairwise"]
 
-BOND_ANGSTROM = 3.8
 _SMALLEST_SIGMA_ANGSTROM = 0.02
 _DENSE_EIGEN_UP_TO = 500  # points; Lanczos above
 # radius of gyration of a globular chain, 2.2 L^0.38 A (J. Skolnick et al., J. Mol. Biol. 265, 217, 1997); its diameter
@@ -42,8 +42,9 @@ class NoiseModel(NamedTuple):
         return np.maximum(spread, _SMALLEST_SIGMA_ANGSTROM**2)
 
 
-def pairwise(points: FloatArray) -> FloatArray:
+def pairwise(points: Reals) -> FloatArray:
     """Distances [L, L] of the columns of `points` [D, L]."""
+    points = points.astype(np.float64)
     squares = np.square(points).sum(axis=0)
     gram = squares[:, None] + squares[None, :] - 2.0 * (points.T @ points)
     return np.sqrt(np.maximum(gram, 1e-12))
@@ -60,11 +61,11 @@ def complete(distances: FloatArray, known: BoolArray, bonded: BoolArray) -> Floa
     >>> round(float(complete(D, ~np.isnan(D), np.array([True, True, False]))[0, 2]), 6)
     8.8
     """
-    edges = np.where(known, np.maximum(distances, 1e-3), 0.0)
+    paths = np.where(known, np.maximum(distances, 1e-3), np.inf)
     here = np.flatnonzero(bonded[:-1] & ~known[np.arange(len(known) - 1), np.arange(1, len(known))])
-    edges[here, here + 1] = edges[here + 1, here] = BOND_ANGSTROM
-    paths = shortest_path(csr_matrix(edges), method="D", directed=False)
+    paths[here, here + 1] = paths[here + 1, here] = BOND_ANGSTROM
     np.fill_diagonal(paths, 0.0)
+    shorten(paths)
     reached = np.isfinite(paths)
     return paths if reached.all() else np.where(reached, paths, paths[reached].max())
 
