@@ -34,7 +34,7 @@ __all__ = ["solve_tsp", "warm_up"]
 EXACT_UP_TO = 12
 """Largest number of cities that is solved exactly by dynamic programming."""
 
-_SET_UP_S_PER_CITY = 7e-6
+_SET_UP_S_PER_CITY = 8.5e-6
 """Seconds a city for neighbours and the greedy start; with less time than that, a space-filling curve must do."""
 
 
