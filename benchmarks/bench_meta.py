@@ -215,7 +215,7 @@ def row(name: str, values: np.ndarray, families: np.ndarray, seconds: float) -> 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default=str(Path(__file__).parents[2] / "shared" / "data" / "automl" / "meta"))
-    parser.add_argument("--graph-steps", type=int, default=160, help="0 leaves the graph network out")
+    parser.add_argument("--graph-steps", type=int, default=200, help="0 leaves the graph network out")
     parser.add_argument("--dev", type=int, default=None, help="seed of other family folds, to develop on")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
