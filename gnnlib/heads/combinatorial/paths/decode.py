@@ -204,7 +204,7 @@ def prepare_paths(
         The shipped one by default.
     adapt : bool, default True
         Whether the network's last layers learn the graph from the probes' distances, see
-        `gnnlib.heads.combinatorial.paths.adapt`; about half a second.
+        `gnnlib.heads.combinatorial.paths.adapt`; a second or two.
     seed : int or None
         Of the probes, candidates and batches.
 
