@@ -88,7 +88,7 @@ _ROUNDS = 100
 """Iterations of the search for each client that the policy has left over."""
 
 _SCORES = FitConfig(
-    epochs=10,
+    epochs=8,
     batch_size=16,
     learning_rate=4e-3,
     warmup_steps=60,
@@ -97,9 +97,9 @@ _SCORES = FitConfig(
     monitor="found",
     mode="max",
 )
-_IMITATION = FitConfig(epochs=5, batch_size=16, learning_rate=4e-3, warmup_steps=30, ema_decay=0.99, monitor="step")
+_IMITATION = FitConfig(epochs=4, batch_size=16, learning_rate=4e-3, warmup_steps=30, ema_decay=0.99, monitor="step")
 _REWARDS = ReinforceConfig(
-    epochs=7, batch_size=8, learning_rate=3e-3, warmup_steps=10, ema_decay=0.98, monitor="reward", mode="max"
+    epochs=4, batch_size=8, learning_rate=3e-3, warmup_steps=10, ema_decay=0.98, monitor="reward", mode="max"
 )
 
 #: "small" is what ships: half an hour on one quiet core with the labels. "tiny" is for tests.
