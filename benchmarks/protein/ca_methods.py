@@ -12,9 +12,9 @@ import numpy as np
 from gnnlib.heads.protein.baselines_learned import fit_trace_mlp
 from gnnlib.heads.protein.chains import load_chains
 from gnnlib.heads.protein.dssp import assign_dssp
+from gnnlib.heads.protein.graphs.trace import PaddedTrace, VirtualBackbone, pad_trace, steady_trace, trace_segment
+from gnnlib.heads.protein.graphs.trace import virtual_backbone as estimate_backbone
 from gnnlib.heads.protein.structure_models import BackbonePrediction, predict_backbone
-from gnnlib.heads.protein.trace import PaddedTrace, VirtualBackbone, pad_trace, steady_trace, trace_segment
-from gnnlib.heads.protein.trace import virtual_backbone as estimate_backbone
 
 if TYPE_CHECKING:
     import argparse

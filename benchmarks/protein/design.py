@@ -17,18 +17,18 @@ from torch.nn import functional as F
 
 from gnnlib.encoder import list_weights, load
 from gnnlib.heads.protein.chains import load_chains
-from gnnlib.heads.protein.design_graph import CONTEXT_DIM, design_graph
-from gnnlib.heads.protein.design_head import design_head
-from gnnlib.heads.protein.design_scores import fix_residues, measure_recovery, score_graph
+from gnnlib.heads.protein.graphs.design_graph import CONTEXT_DIM, design_graph
+from gnnlib.heads.protein.networks.design_head import design_head
 from gnnlib.heads.protein.problem import Structure
-from gnnlib.heads.protein.train_design import prepare_split
+from gnnlib.heads.protein.scores.design_scores import fix_residues, measure_recovery, score_graph
+from gnnlib.heads.protein.training.train_design import prepare_split
 
 if TYPE_CHECKING:
     import argparse
 
     from gnnlib.encoder import GraphModel
     from gnnlib.heads.protein.chains import TrainingChain
-    from gnnlib.heads.protein.design_graph import DesignInput
+    from gnnlib.heads.protein.graphs.design_graph import DesignInput
     from gnnlib.typing import FloatArray
 
 SHIPPED = "protein-design"

@@ -16,8 +16,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from gnnlib.heads.protein.graph import residue_graph
-from gnnlib.heads.protein.many import read_structures
 from gnnlib.heads.protein.problem import Structure
+from gnnlib.heads.protein.reading.many import read_structures
 from gnnlib.heads.protein.samples import load_sample
 
 if TYPE_CHECKING:

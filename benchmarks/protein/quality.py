@@ -18,17 +18,17 @@ from scipy.spatial.distance import cdist
 from gnnlib.encoder import list_weights, load
 from gnnlib.heads.protein.assessment import consensus
 from gnnlib.heads.protein.chains import chains_folder
-from gnnlib.heads.protein.decoy_sets import DecoyPlan, make_decoys
-from gnnlib.heads.protein.decoys import label_decoy, load_conformers
 from gnnlib.heads.protein.io import read_structure
-from gnnlib.heads.protein.metrics_maps import mqa_scores
-from gnnlib.heads.protein.quality_scores import judge, measure_quality
+from gnnlib.heads.protein.scores.metrics_maps import mqa_scores
+from gnnlib.heads.protein.scores.quality_scores import judge, measure_quality
+from gnnlib.heads.protein.training.decoy_sets import DecoyPlan, make_decoys
+from gnnlib.heads.protein.training.decoys import label_decoy, load_conformers
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from gnnlib.heads.protein.decoys import Decoy
+    from gnnlib.heads.protein.training.decoys import Decoy
     from gnnlib.typing import FloatArray
 
 SHIPPED = "protein-quality"

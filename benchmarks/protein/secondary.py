@@ -25,7 +25,7 @@ from protein.ca_methods import (
 )
 
 from gnnlib.heads.protein.baselines import p_sea
-from gnnlib.heads.protein.metrics_states import q3, q8, sov
+from gnnlib.heads.protein.scores.metrics_states import q3, q8, sov
 
 if TYPE_CHECKING:
     import argparse

@@ -26,17 +26,17 @@ from gnnlib.heads.protein.baselines_sequence import (
 from gnnlib.heads.protein.chains import chains_folder, load_chains
 from gnnlib.heads.protein.decode import reconstruct
 from gnnlib.heads.protein.metrics import lddt, tm_score
-from gnnlib.heads.protein.pair_data import PairChain, load_pair_chains
-from gnnlib.heads.protein.sequence_data import chain_record
-from gnnlib.heads.protein.sequence_models import predict_distances
-from gnnlib.heads.protein.sequence_scores import (
+from gnnlib.heads.protein.scores.sequence_scores import (
     contact_scores,
     given_pairs,
     mean_precision,
     measure_states,
     measure_torsions,
 )
+from gnnlib.heads.protein.sequence_models import predict_distances
 from gnnlib.heads.protein.sequences import STATES3_OF_8, LabelledSequence, cb513_relatives, load_sequences
+from gnnlib.heads.protein.training.pair_data import PairChain, load_pair_chains
+from gnnlib.heads.protein.training.sequence_data import chain_record
 
 if TYPE_CHECKING:
     import argparse

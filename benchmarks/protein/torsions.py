@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from protein.ca_methods import NOISE_ANGSTROM, Method, estimated, judged_chains, models, noisy, perceptron
 
-from gnnlib.heads.protein.backbone_batches import label_chain
 from gnnlib.heads.protein.geometry import backbone_torsions
 from gnnlib.heads.protein.structure_models import BackbonePrediction
+from gnnlib.heads.protein.training.backbone_batches import label_chain
 
 if TYPE_CHECKING:
     import argparse

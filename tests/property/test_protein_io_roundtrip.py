@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from gnnlib.heads.protein.io import read_structure
 from gnnlib.heads.protein.problem import Structure
+from gnnlib.heads.protein.reading.writing import format_structure
 from gnnlib.heads.protein.residues import AMINO_ACIDS
-from gnnlib.heads.protein.writing import format_structure
 
 
 @st.composite

@@ -10,7 +10,7 @@ from gnnlib.errors import InputError
 from gnnlib.heads.protein.chains import chains_folder, load_chains
 from gnnlib.heads.protein.geometry import build_backbone
 from gnnlib.heads.protein.graph import residue_graph
-from gnnlib.heads.protein.graph_edges import neighbour_edges, tree_edges
+from gnnlib.heads.protein.graphs.graph_edges import neighbour_edges, tree_edges
 
 
 def fold(seed: int, length: int = 150) -> np.ndarray:

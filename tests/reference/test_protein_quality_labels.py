@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gnnlib.heads.protein.decoys import label_decoy
 from gnnlib.heads.protein.io import read_structure
+from gnnlib.heads.protein.training.decoys import label_decoy
 
 MIRROR = Path(os.environ.get("GNNLIB_DATA") or Path(__file__).parents[3] / "shared" / "data")
 FOLDER = MIRROR / "protein" / "decoys" / "proteingcn"

@@ -10,9 +10,9 @@ import pytest
 
 from gnnlib.encoder import list_weights, load, read_card
 from gnnlib.heads.protein.chains import load_chains
-from gnnlib.heads.protein.decoy_sets import DecoyPlan, make_decoys
 from gnnlib.heads.protein.design import predict_sequence
-from gnnlib.heads.protein.quality_scores import judge, measure_quality
+from gnnlib.heads.protein.scores.quality_scores import judge, measure_quality
+from gnnlib.heads.protein.training.decoy_sets import DecoyPlan, make_decoys
 
 MIRROR = Path(os.environ.get("GNNLIB_DATA") or Path(__file__).parents[3] / "shared" / "data")
 needs_data = pytest.mark.skipif(

@@ -14,7 +14,7 @@ from gnnlib.heads.protein.chains import load_chains
 from gnnlib.heads.protein.geometry import build_backbone
 from gnnlib.heads.protein.secondary import secondary_structure
 from gnnlib.heads.protein.structure_models import predict_backbone, torsions_from_ca
-from gnnlib.heads.protein.train_backbone import measure_model
+from gnnlib.heads.protein.training.train_backbone import measure_model
 
 NAME = "protein-backbone"
 MIRROR = Path(os.environ.get("GNNLIB_DATA") or Path(__file__).parents[3] / "shared" / "data")

@@ -11,15 +11,15 @@ from torch.nn import functional as F
 
 from gnnlib.encoder import Encoder, GraphModel
 from gnnlib.errors import InputError
-from gnnlib.heads.protein.backbone_batches import BackboneBatches, label_chain
 from gnnlib.heads.protein.chains import TrainingChain
 from gnnlib.heads.protein.geometry import backbone_torsions, build_backbone
 from gnnlib.heads.protein.graph import PROTEIN_SPEC, trace_graph
-from gnnlib.heads.protein.graph_features import VIRTUAL_TORSIONS
+from gnnlib.heads.protein.graphs.graph_features import VIRTUAL_TORSIONS
 from gnnlib.heads.protein.head import BackboneGraph, BackboneHead, BackboneOutput, torsion_angles
 from gnnlib.heads.protein.structure_models import BackbonePrediction, predict_backbone
 from gnnlib.heads.protein.train import MODELS, main
-from gnnlib.heads.protein.train_backbone import Preset, build_model, measure_model, train_model
+from gnnlib.heads.protein.training.backbone_batches import BackboneBatches, label_chain
+from gnnlib.heads.protein.training.train_backbone import Preset, build_model, measure_model, train_model
 from gnnlib.testing import check_head
 from gnnlib.training import FitConfig
 

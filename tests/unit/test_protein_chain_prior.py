@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from gnnlib.errors import WeightsError
-from gnnlib.heads.protein import chain_prior
+from gnnlib.heads.protein.folding import chain_prior
 from gnnlib.heads.protein.geometry import build_backbone
-from gnnlib.heads.protein.train_chain_prior import fit_mixture
+from gnnlib.heads.protein.training.train_chain_prior import fit_mixture
 
 
 def test_fit_finds_two_clouds_and_their_shares():

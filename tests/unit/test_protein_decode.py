@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from gnnlib.errors import InputError
-from gnnlib.heads.protein import baselines, fold_kernels
-from gnnlib.heads.protein.chain_prior import load_chain_prior, stretch_features, stretches
+from gnnlib.heads.protein import baselines
 from gnnlib.heads.protein.decode import reconstruct
-from gnnlib.heads.protein.fold_batch import reconstruct_batch
-from gnnlib.heads.protein.fold_start import NoiseModel, classical_scaling, complete, fit_noise, pairwise
+from gnnlib.heads.protein.folding import fold_kernels
+from gnnlib.heads.protein.folding.chain_prior import load_chain_prior, stretch_features, stretches
+from gnnlib.heads.protein.folding.fold_batch import reconstruct_batch
+from gnnlib.heads.protein.folding.fold_start import NoiseModel, classical_scaling, complete, fit_noise, pairwise
 from gnnlib.heads.protein.geometry import build_backbone, ca_angles
 from gnnlib.heads.protein.metrics import rmsd
 from gnnlib.heads.protein.torsions import torsions

@@ -11,8 +11,10 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from gnnlib.errors import InputError
-from gnnlib.heads.protein.decoy_sets import DecoyPlan, make_decoys
-from gnnlib.heads.protein.decoys import (
+from gnnlib.heads.protein.geometry import build_backbone
+from gnnlib.heads.protein.metrics import gdt_ts, lddt_per_residue, rmsd
+from gnnlib.heads.protein.training.decoy_sets import DecoyPlan, make_decoys
+from gnnlib.heads.protein.training.decoys import (
     label_decoy,
     load_conformers,
     map_decoy,
@@ -22,8 +24,6 @@ from gnnlib.heads.protein.decoys import (
     threaded_decoy,
     torsion_decoy,
 )
-from gnnlib.heads.protein.geometry import build_backbone
-from gnnlib.heads.protein.metrics import gdt_ts, lddt_per_residue, rmsd
 
 if TYPE_CHECKING:
     from gnnlib.typing import FloatArray

@@ -13,8 +13,6 @@ import torch
 from gnnlib.errors import InputError
 from gnnlib.heads.protein.design import SequenceDesign, predict_sequence
 from gnnlib.heads.protein.design_backbone import complete_backbone, fit_peptide
-from gnnlib.heads.protein.design_graph import DesignInput, design_graph, prepare_chain
-from gnnlib.heads.protein.design_head import AminoAcidScores, DesignHead, RefiningModel, design_head, refine
 from gnnlib.heads.protein.design_kernels import (
     DENSITY_ATOMS,
     EDGE_FEATURES,
@@ -22,11 +20,13 @@ from gnnlib.heads.protein.design_kernels import (
     local_density,
     radial_centres_angstrom,
 )
-from gnnlib.heads.protein.design_scores import fit_temperature, fix_residues, measure_recovery, score_graph
 from gnnlib.heads.protein.geometry import build_backbone, local_frames
+from gnnlib.heads.protein.graphs.design_graph import DesignInput, design_graph, prepare_chain
+from gnnlib.heads.protein.networks.design_head import AminoAcidScores, DesignHead, RefiningModel, design_head, refine
 from gnnlib.heads.protein.problem import Structure
 from gnnlib.heads.protein.residues import AMINO_ACIDS, sequence_indices
-from gnnlib.heads.protein.train_design import PRESETS, DesignBatches, build_model
+from gnnlib.heads.protein.scores.design_scores import fit_temperature, fix_residues, measure_recovery, score_graph
+from gnnlib.heads.protein.training.train_design import PRESETS, DesignBatches, build_model
 from gnnlib.training import FitConfig, fit
 
 if TYPE_CHECKING:

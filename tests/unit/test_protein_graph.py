@@ -9,7 +9,7 @@ import torch
 from gnnlib.errors import InputError
 from gnnlib.heads.protein.geometry import build_backbone
 from gnnlib.heads.protein.graph import EDGE_KINDS, PROTEIN_SPEC, kind_mask, residue_graph, trace_graph, trace_neighbours
-from gnnlib.heads.protein.graph_edges import add_disulfides, neighbour_edges, tree_edges
+from gnnlib.heads.protein.graphs.graph_edges import add_disulfides, neighbour_edges, tree_edges
 from gnnlib.heads.protein.problem import Structure
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from gnnlib.heads.protein.dssp import assign_dssp
 from gnnlib.heads.protein.geometry import backbone_torsions, build_backbone
-from gnnlib.heads.protein.graph_features import NODE_FEATURES, VIRTUAL_TORSIONS, trace_features
-from gnnlib.heads.protein.graph_kernels import bond_energy
-from gnnlib.heads.protein.trace import (
+from gnnlib.heads.protein.graphs.graph_features import NODE_FEATURES, VIRTUAL_TORSIONS, trace_features
+from gnnlib.heads.protein.graphs.graph_kernels import bond_energy
+from gnnlib.heads.protein.graphs.trace import (
     PAD,
     fit_peptide_angle,
     pad_trace,
@@ -116,7 +116,7 @@ def test_a_fit_recovers_the_planes_of_what_it_saw() -> None:
     ]
     coefficients = fit_peptide_angle(chains)
     assert coefficients.shape == (92, 2) and np.isfinite(coefficients).all()
-    from gnnlib.heads.protein import trace as module
+    from gnnlib.heads.protein.graphs import trace as module
 
     before = module.PEPTIDE_COEFFICIENTS
     try:

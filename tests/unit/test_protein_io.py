@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from gnnlib.errors import FileFormatError, InputError
-from gnnlib.heads.protein.atoms import decimals
 from gnnlib.heads.protein.io import (
     iterate_structures,
     read_models,
@@ -16,8 +15,9 @@ from gnnlib.heads.protein.io import (
     read_structures,
     write_structure,
 )
+from gnnlib.heads.protein.reading.atoms import decimals
+from gnnlib.heads.protein.reading.shards import ShardCache
 from gnnlib.heads.protein.samples import load_sample, sample_path
-from gnnlib.heads.protein.shards import ShardCache
 
 if TYPE_CHECKING:
     from pathlib import Path

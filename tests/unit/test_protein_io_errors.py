@@ -9,8 +9,8 @@ import pytest
 from gnnlib.errors import FileFormatError, InputError, MissingFileError
 from gnnlib.heads.protein.io import read_structure
 from gnnlib.heads.protein.problem import Structure, as_structure
+from gnnlib.heads.protein.reading.writing import write_structure
 from gnnlib.heads.protein.samples import load_sample, sample_path
-from gnnlib.heads.protein.writing import write_structure
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ import pytest
 from gnnlib.errors import InputError
 from gnnlib.heads.protein import metrics
 from gnnlib.heads.protein.geometry import build_backbone
-from gnnlib.heads.protein.tm_search import search, tm_d0
+from gnnlib.heads.protein.scores.tm_search import search, tm_d0
 
 RNG = np.random.default_rng(3)
 HELIX = build_backbone(np.full(30, -57.0), np.full(30, -47.0))[:, 1]

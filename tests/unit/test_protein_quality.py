@@ -11,17 +11,17 @@ import torch
 
 from gnnlib.encoder import list_weights
 from gnnlib.errors import InputError
-from gnnlib.heads.protein.decoys import Decoy, label_decoy, map_decoy
 from gnnlib.heads.protein.design_backbone import fit_peptide
 from gnnlib.heads.protein.geometry import build_backbone
+from gnnlib.heads.protein.graphs.quality_graph import QualityGraph, prepare_model, quality_graph
+from gnnlib.heads.protein.networks.quality_head import QualityHead, QualityScores
+from gnnlib.heads.protein.networks.quality_readout import fit_readout
 from gnnlib.heads.protein.problem import Structure
 from gnnlib.heads.protein.quality import QualityEstimate, predict_quality
-from gnnlib.heads.protein.quality_graph import QualityGraph, prepare_model, quality_graph
-from gnnlib.heads.protein.quality_head import QualityHead, QualityScores
-from gnnlib.heads.protein.quality_readout import fit_readout
-from gnnlib.heads.protein.quality_scores import judge, measure_quality
 from gnnlib.heads.protein.residues import AMINO_ACIDS, sequence_indices
-from gnnlib.heads.protein.train_quality import PRESETS, QualityBatches, build_model
+from gnnlib.heads.protein.scores.quality_scores import judge, measure_quality
+from gnnlib.heads.protein.training.decoys import Decoy, label_decoy, map_decoy
+from gnnlib.heads.protein.training.train_quality import PRESETS, QualityBatches, build_model
 from gnnlib.training import FitConfig, fit
 
 if TYPE_CHECKING:
@@ -192,8 +192,8 @@ def test_the_shipped_judge_ranks_a_helix_bundle_above_its_damaged_copies() -> No
 
 
 def test_the_judge_needs_its_own_head() -> None:
-    from gnnlib.heads.protein.train_design import PRESETS as DESIGN_PRESETS
-    from gnnlib.heads.protein.train_design import build_model as build_design
+    from gnnlib.heads.protein.training.train_design import PRESETS as DESIGN_PRESETS
+    from gnnlib.heads.protein.training.train_design import build_model as build_design
 
     with pytest.raises(InputError, match="must have a QualityHead, found DesignHead"):
         predict_quality(fold()[:, 1], model=build_design(DESIGN_PRESETS["tiny"], peptide()))

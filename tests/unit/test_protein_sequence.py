@@ -17,12 +17,16 @@ from gnnlib.heads.protein.baselines_sequence import (
     hydrophobic_contacts,
     separation_contacts,
 )
-from gnnlib.heads.protein.pair_data import choose_given, upper_bounds
-from gnnlib.heads.protein.pair_head import DISTANCE_EDGES, INPUTS, PairHead, PairScores, pad_residues
+from gnnlib.heads.protein.graphs.sequence_graph import (
+    HALF_WINDOW,
+    OFFSETS,
+    SEQUENCE_SPEC,
+    join_sequences,
+    sequence_graph,
+)
+from gnnlib.heads.protein.networks.pair_head import DISTANCE_EDGES, INPUTS, PairHead, PairScores, pad_residues
+from gnnlib.heads.protein.networks.sequence_head import ResidueScores, SequenceHead, marginal_log3
 from gnnlib.heads.protein.residues import sequence_indices
-from gnnlib.heads.protein.sequence_data import CropBatches, ResidueRecord, burial_counts, cb_positions
-from gnnlib.heads.protein.sequence_graph import HALF_WINDOW, OFFSETS, SEQUENCE_SPEC, join_sequences, sequence_graph
-from gnnlib.heads.protein.sequence_head import ResidueScores, SequenceHead, marginal_log3
 from gnnlib.heads.protein.sequence_models import predict_distances, secondary_structure_of_sequence
 from gnnlib.heads.protein.sequences import (
     STATES3_OF_8,
@@ -31,6 +35,8 @@ from gnnlib.heads.protein.sequences import (
     held_out_relatives,
     load_sequences,
 )
+from gnnlib.heads.protein.training.pair_data import choose_given, upper_bounds
+from gnnlib.heads.protein.training.sequence_data import CropBatches, ResidueRecord, burial_counts, cb_positions
 
 _DATA = Path(os.environ.get("GNNLIB_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data") / "protein"
 needs_data = pytest.mark.skipif(not (_DATA / "ss").is_dir(), reason="needs the protein data (set GNNLIB_DATA)")

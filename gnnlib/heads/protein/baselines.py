@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from gnnlib.errors import InputError
 from gnnlib.heads.protein.decode import checked_distances
-from gnnlib.heads.protein.fold_start import classical_scaling, complete
+from gnnlib.heads.protein.folding.fold_start import classical_scaling, complete
 from gnnlib.heads.protein.geometry import angle, dihedral
 from gnnlib.heads.protein.problem import as_structure
 

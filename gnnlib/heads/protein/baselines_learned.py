@@ -13,9 +13,9 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from gnnlib.errors import InputError
-from gnnlib.heads.protein.graph_features import trace_frames
+from gnnlib.heads.protein.graphs.graph_features import trace_frames
+from gnnlib.heads.protein.graphs.trace import pad_trace, trace_segment
 from gnnlib.heads.protein.structure_models import BackbonePrediction
-from gnnlib.heads.protein.trace import pad_trace, trace_segment
 from gnnlib.seeding import spawn_seeds, torch_generator
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def _training_rows(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     import torch
 
-    from gnnlib.heads.protein.backbone_batches import label_chain
+    from gnnlib.heads.protein.training.backbone_batches import label_chain
 
     features, states, torsions = [], [], []
     for chain in chains:

@@ -10,7 +10,7 @@ import numpy as np
 from gnnlib.errors import InputError
 from gnnlib.heads.protein.checks import as_float_array
 from gnnlib.heads.protein.dssp import to_states3
-from gnnlib.heads.protein.fold import Fold, Given, fold
+from gnnlib.heads.protein.folding.fold import Fold, Given, fold
 from gnnlib.heads.protein.geometry import build_backbone, dihedral
 from gnnlib.heads.protein.result import Reconstruction
 

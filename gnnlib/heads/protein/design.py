@@ -193,7 +193,7 @@ def predict_sequence(
     given = _check_fixed(fixed, structure)
     if isinstance(passes, bool) or not isinstance(passes, (int, np.integer)) or passes < 1:
         raise InputError(f"`passes` must be an integer >= 1, found {passes!r}")
-    from gnnlib.heads.protein.design_scores import design_probabilities  # brings torch along
+    from gnnlib.heads.protein.scores.design_scores import design_probabilities  # brings torch along
 
     index = sequence_indices(given.replace(FREE, UNKNOWN))
     shares = design_probabilities(_shipped() if model is None else model, structure, index, passes=int(passes))

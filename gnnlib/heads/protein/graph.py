@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 
 from gnnlib.errors import InputError
 from gnnlib.graphs.schema import GraphSpec, GraphTensors
-from gnnlib.heads.protein.graph_edges import (
+from gnnlib.heads.protein.graphs.graph_edges import (
     EDGE_KINDS,
     add_disulfides,
     disulfide_bonds,
@@ -22,14 +22,14 @@ from gnnlib.heads.protein.graph_edges import (
     kind_mask,
     neighbour_edges,
 )
-from gnnlib.heads.protein.graph_features import EDGE_FEATURES, NODE_FEATURES, trace_features
+from gnnlib.heads.protein.graphs.graph_features import EDGE_FEATURES, NODE_FEATURES, trace_features
+from gnnlib.heads.protein.graphs.trace import trace_segment
 from gnnlib.heads.protein.problem import Structure, as_structure
 from gnnlib.heads.protein.residues import ATOMS, sequence_indices
-from gnnlib.heads.protein.trace import trace_segment
 from gnnlib.seeding import numpy_generator
 
 if TYPE_CHECKING:
-    from gnnlib.heads.protein.graph_data import ProteinGraph
+    from gnnlib.heads.protein.graphs.graph_data import ProteinGraph
     from gnnlib.seeding import Seed
     from gnnlib.typing import FloatArray, IntArray
 
@@ -47,7 +47,7 @@ NUM_NEIGHBOURS = 16
 """Neighbours that a residue hears in the graphs of the learned models."""
 
 PROTEIN_SPEC = GraphSpec("protein", node_dim=NODE_FEATURES, edge_dim=EDGE_FEATURES)
-"""Residues and pairs described by CA geometry, see `gnnlib.heads.protein.graph_features`."""
+"""Residues and pairs described by CA geometry, see `gnnlib.heads.protein.graphs.graph_features`."""
 
 _CA, _CB = ATOMS.index("CA"), ATOMS.index("CB")
 
@@ -132,7 +132,7 @@ def _as_data(
 ) -> ProteinGraph:
     import torch
 
-    from gnnlib.heads.protein.graph_data import ProteinGraph
+    from gnnlib.heads.protein.graphs.graph_data import ProteinGraph
 
     ca = np.ascontiguousarray(coords[:, _CA])
     chains = {name: number for number, name in enumerate(structure.chains)}

@@ -15,7 +15,7 @@ from gnnlib.encoder import Head, Output
 from gnnlib.errors import InputError
 from gnnlib.graphs.schema import GraphTensors
 from gnnlib.heads.protein.graph import PROTEIN_SPEC
-from gnnlib.heads.protein.graph_features import VIRTUAL_TORSIONS
+from gnnlib.heads.protein.graphs.graph_features import VIRTUAL_TORSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """Read and write protein structures: PDB and mmCIF files, one or many, plain or gzipped.
 
-The text readers `gnnlib.heads.protein.pdb_text` and `mmcif_text` are the fast path; ``reader="biopython"`` goes through
+The text readers `gnnlib.heads.protein.reading.pdb_text` and `mmcif_text` are the fast path; ``reader="biopython"`` goes through
 Biopython's parsers instead and gives the same structures (T. Hamelryck, B. Manderick, *PDB file parser and structure
 class implemented in Python*, Bioinformatics 19 (2003) 2308).
 """
@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from gnnlib.errors import FileFormatError, InputError, MissingFileError
-from gnnlib.heads.protein.assemble import assemble
-from gnnlib.heads.protein.many import iterate_structures, read_structures
-from gnnlib.heads.protein.mmcif_text import parse_mmcif
-from gnnlib.heads.protein.pdb_text import parse_pdb
-from gnnlib.heads.protein.writing import write_structure
+from gnnlib.heads.protein.reading.assemble import assemble
+from gnnlib.heads.protein.reading.many import iterate_structures, read_structures
+from gnnlib.heads.protein.reading.mmcif_text import parse_mmcif
+from gnnlib.heads.protein.reading.pdb_text import parse_pdb
+from gnnlib.heads.protein.reading.writing import write_structure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gnnlib.heads.protein.atoms import AtomTable
     from gnnlib.heads.protein.problem import Structure
+    from gnnlib.heads.protein.reading.atoms import AtomTable
     from gnnlib.typing import PathLike
 
 __all__ = [
@@ -70,7 +70,7 @@ def read_structure(
     -------
     Structure
         Its `report` lists every residue that was dropped or mapped, every choice among alternative positions, and
-        every break of a chain; the rules are in `gnnlib.heads.protein.assemble`.
+        every break of a chain; the rules are in `gnnlib.heads.protein.reading.assemble`.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def _read(data: bytes, path: PathLike, model: int, chains: str | Iterable[str] |
     if reader == "fast":
         table: AtomTable = (parse_pdb if kind == "pdb" else parse_mmcif)(data, path, model)
     elif reader == "biopython":
-        from gnnlib.heads.protein.biopython_reader import parse_with_biopython  # takes long to import
+        from gnnlib.heads.protein.reading.biopython_reader import parse_with_biopython  # takes long to import
 
         table = parse_with_biopython(data, path, kind, model)
     else:

@@ -14,15 +14,15 @@ from scipy.spatial import cKDTree
 from gnnlib.errors import InputError
 from gnnlib.heads.protein.checks import as_float_array
 from gnnlib.heads.protein.geometry import apply_transform, kabsch
-from gnnlib.heads.protein.metrics_maps import (
+from gnnlib.heads.protein.scores.metrics_maps import (
     contact_precision,
     distance_map_errors,
     mqa_scores,
     pearson,
     spearman,
 )
-from gnnlib.heads.protein.metrics_states import q3, q8, sov
-from gnnlib.heads.protein.tm_search import SearchResult, search, tm_d0
+from gnnlib.heads.protein.scores.metrics_states import q3, q8, sov
+from gnnlib.heads.protein.scores.tm_search import SearchResult, search, tm_d0
 
 if TYPE_CHECKING:
     from gnnlib.typing import ArrayLike, BoolArray, FloatArray, IntArray

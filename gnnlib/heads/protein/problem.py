@@ -256,13 +256,13 @@ class Structure(Result):
         b_factors : array-like [L], optional
             Numbers for the B column of every residue, for instance lDDT; default: those of the structure.
         """
-        from gnnlib.heads.protein.writing import format_structure  # imports this module
+        from gnnlib.heads.protein.reading.writing import format_structure  # imports this module
 
         return format_structure(self, "pdb", path, b_factors=b_factors)
 
     def to_mmcif(self, path: PathLike | None = None, *, b_factors: ArrayLike | None = None) -> str:
         """Return the structure as the text of an mmCIF file; see `to_pdb`."""
-        from gnnlib.heads.protein.writing import format_structure  # imports this module
+        from gnnlib.heads.protein.reading.writing import format_structure  # imports this module
 
         return format_structure(self, "mmcif", path, b_factors=b_factors)
 

@@ -125,7 +125,7 @@ def predict_quality(x: Any, *, model: GraphModel | None = None) -> QualityEstima
 
     Notes
     -----
-    The training decoys are generated (`gnnlib.heads.protein.decoys`, kinds 1 to 4), and models damaged in these ways are
+    The training decoys are generated (`gnnlib.heads.protein.training.decoys`, kinds 1 to 4), and models damaged in these ways are
     told apart. Real pairs of conformers and Rosetta models are judged badly: see the figures on the card
     (`gnnlib.encoder.read_card`) and in the benchmarks. No CASP model was seen.
     lDDT: V. Mariani et al. 2013, Bioinformatics 29, 2722; GDT_TS: A. Zemla 2003, Nucleic Acids Res. 31, 3370.
@@ -138,7 +138,7 @@ def predict_quality(x: Any, *, model: GraphModel | None = None) -> QualityEstima
     (20,)
     """
     structure = as_structure(x)
-    from gnnlib.heads.protein.quality_scores import judge_structure  # brings torch along
+    from gnnlib.heads.protein.scores.quality_scores import judge_structure  # brings torch along
 
     lddt, gdt = judge_structure(_shipped() if model is None else model, structure)
     return QualityEstimate(lddt, gdt, structure.name)

@@ -18,7 +18,7 @@ from gnnlib.heads.protein.result import DistancePrediction, SecondaryStructure, 
 
 if TYPE_CHECKING:
     from gnnlib.encoder import GraphModel
-    from gnnlib.heads.protein.pair_head import PairScores
+    from gnnlib.heads.protein.networks.pair_head import PairScores
     from gnnlib.seeding import Seed
     from gnnlib.typing import ArrayLike, FloatArray, PathLike
 
@@ -135,7 +135,7 @@ def _checked_given(distances: ArrayLike, count: int) -> FloatArray:
 @cache
 def _model(weights: str) -> GraphModel:
     from gnnlib.encoder import load
-    from gnnlib.heads.protein.pair_head import PairHead
+    from gnnlib.heads.protein.networks.pair_head import PairHead
 
     model = load(weights)
     if not isinstance(model.head, PairHead):
@@ -146,8 +146,8 @@ def _model(weights: str) -> GraphModel:
 def _residue_scores(letters: str, weights: str) -> FloatArray:
     import torch
 
-    from gnnlib.heads.protein.pair_head import PairHead
-    from gnnlib.heads.protein.sequence_graph import sequence_graph
+    from gnnlib.heads.protein.graphs.sequence_graph import sequence_graph
+    from gnnlib.heads.protein.networks.pair_head import PairHead
 
     model = _model(weights)
     graph = sequence_graph(sequence_indices(letters))
@@ -161,9 +161,9 @@ def _residue_scores(letters: str, weights: str) -> FloatArray:
 def _scores(letters: str, given: FloatArray | None, weights: str) -> PairScores:
     import torch
 
-    from gnnlib.heads.protein.pair_data import upper_bounds
-    from gnnlib.heads.protein.pair_head import PairScores
-    from gnnlib.heads.protein.sequence_graph import sequence_graph
+    from gnnlib.heads.protein.graphs.sequence_graph import sequence_graph
+    from gnnlib.heads.protein.networks.pair_head import PairScores
+    from gnnlib.heads.protein.training.pair_data import upper_bounds
 
     graph = sequence_graph(sequence_indices(letters))
     if given is not None:
@@ -195,8 +195,8 @@ def _torsions(values: FloatArray) -> Torsions:
 
 def _result(letters: str, scores: PairScores, given: FloatArray, seed: Seed) -> DistancePrediction:
     from gnnlib.heads.protein.decode import reconstruct
-    from gnnlib.heads.protein.pair_head import CONTACT_ANGSTROM, DISTANCE_EDGES
-    from gnnlib.heads.protein.sequence_data import BURIAL_UNIT
+    from gnnlib.heads.protein.networks.pair_head import CONTACT_ANGSTROM, DISTANCE_EDGES
+    from gnnlib.heads.protein.training.sequence_data import BURIAL_UNIT
 
     length = len(letters)
     distogram = _softmax(scores.distance[0].double().numpy())

@@ -128,7 +128,7 @@ def torsions_from_ca(x: Any) -> Torsions:
         NaN where a torsion is not defined: phi at the start of an unbroken stretch, psi at its end. Omega is 0 after a CA
         step shorter than 3.4 A and 180 after a longer one.
     """
-    from gnnlib.heads.protein.trace import trace_segment
+    from gnnlib.heads.protein.graphs.trace import trace_segment
 
     structure = as_structure(x)
     chain = _chain_numbers(structure)

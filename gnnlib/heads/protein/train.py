@@ -29,10 +29,10 @@ __all__ = ["MODELS", "main"]
 
 #: Module of each model; its ``main(arguments)`` takes the rest of the command line and returns the exit status.
 MODELS = {
-    "backbone": "gnnlib.heads.protein.train_backbone",
-    "design": "gnnlib.heads.protein.train_design",
-    "quality": "gnnlib.heads.protein.train_quality",
-    "sequence": "gnnlib.heads.protein.train_sequence",
+    "backbone": "gnnlib.heads.protein.training.train_backbone",
+    "design": "gnnlib.heads.protein.training.train_design",
+    "quality": "gnnlib.heads.protein.training.train_quality",
+    "sequence": "gnnlib.heads.protein.training.train_sequence",
 }
 
 _USAGE = f"usage: python -m gnnlib.heads.protein.train {{{','.join(MODELS)}}} [options]"

@@ -1,0 +1,1 @@
+"""From distances to coordinates: starts, energies and their minimisers."""

@@ -1,0 +1,1 @@
+"""Heads on the shared encoder beside that of `gnnlib.heads.protein.head`."""

@@ -1,0 +1,1 @@
+"""From bytes of structure files to residues, and back."""
