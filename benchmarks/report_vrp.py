@@ -11,7 +11,7 @@ from vrp import sets
 
 _NOTES = (
     "Gap to best known in per cent, mean over instances and seeds; in brackets how many runs. Every answer is costed "
-    "and checked by the library. One core, wall-clock stops on an otherwise idle core.",
+    "and checked by the library. One core; ours, PyVRP and HGS stop by processor time, OR-Tools and VROOM by the clock.",
     "Solomon and Li-Lim: the reference is the best that any run of this benchmark has found (`results/vrp_best.json`), "
     "for the collection's own distance values are those of old heuristics.",
     "A dash: the solver cannot express the set here, or has not been run at this stop.",

@@ -1,20 +1,22 @@
 """The solvers of the routing benchmark: ours and its peers, behind one signature.
 
 Each takes a problem, seconds and a seed and returns routes (client numbers) and the types of their vehicles. A peer
-that cannot express a problem raises `UnsuitedError`. What they return is costed and checked by the library, not by them.
+that cannot express a problem raises `UnsuitedError`. Ours, PyVRP and HGS stop by processor time, OR-Tools and VROOM,
+which cannot, by the wall clock. What they return is costed and checked by the library, not by them.
 """
 
 from __future__ import annotations
 
 import datetime
 import math
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gnnlib.heads.combinatorial.vrp.api import solve_vrp
 from gnnlib.heads.combinatorial.vrp.arrays import is_plain
-from gnnlib.stop import MaxRuntime
+from gnnlib.stop import MaxRuntime, StopClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,12 +26,33 @@ if TYPE_CHECKING:
     Answer = tuple[list[list[int]], list[int], list[list[float]]]
 
 
+class CpuClock(StopClock):
+    """A clock of processor time, which a busy machine does not hurry."""
+
+    def __init__(self, criterion: MaxRuntime) -> None:
+        super().__init__(criterion)
+        self._began = time.process_time()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Processor seconds since the run began."""
+        return time.process_time() - self._began
+
+
+class CpuRuntime(MaxRuntime):
+    """Stop after seconds of processor time."""
+
+    def start(self) -> StopClock:
+        """Begin a run."""
+        return CpuClock(self)
+
+
 class UnsuitedError(Exception):
     """The peer cannot express the problem."""
 
 
 def ours(problem: VRP, seconds: float, seed: int) -> Answer:
-    result = solve_vrp(problem, stop=MaxRuntime(seconds), seed=seed)
+    result = solve_vrp(problem, stop=CpuRuntime(seconds), seed=seed)
     trace = [[round(float(s), 3), float(c)] for s, c in result.trace[:: max(1, len(result.trace) // 60)]]
     return [list(route) for route in result.routes], list(result.vehicle_types), trace
 
@@ -46,7 +69,6 @@ def _whole(values: Any, scale: int) -> Any:
 
 def pyvrp(problem: VRP, seconds: float, seed: int) -> Answer:
     import pyvrp as peer
-    from pyvrp.stop import MaxRuntime as Stop
 
     if problem.travel.num_places > 12_000:
         raise UnsuitedError("its matrices do not fit into memory")
@@ -105,7 +127,10 @@ def pyvrp(problem: VRP, seconds: float, seed: int) -> Answer:
         groups,
         shipments,
     )
-    found = peer.solve(data, Stop(seconds), seed=seed, collect_stats=False, display=False).best
+    began = time.process_time()
+    found = peer.solve(
+        data, lambda _: time.process_time() - began >= seconds, seed=seed, collect_stats=False, display=False
+    ).best
     routes, types = [], []
     for route in found.routes():
         routes.append([_number(activity, numbers, problem) for activity in route if not activity.is_depot()])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gnnlib.errors import InputError
 from gnnlib.heads.combinatorial.kernels import vrp_cvrp_moves as kernel
 from gnnlib.heads.combinatorial.kernels.vrp_cvrp import anneal_cvrp
 from gnnlib.heads.combinatorial.kernels.vrp_savings import savings_routes
@@ -46,7 +47,8 @@ class PlainEngine:
         self.problem = problem
         kind, coords = problem.vehicle_types[0], problem.travel.coords
         places, rounding = problem.travel.num_places, problem.travel.rounding
-        assert coords is not None  # noqa: S101  # a plain problem has them
+        if coords is None:
+            raise InputError("a plain problem needs `coords`, found none")
         wide = max(params.num_neighbours, _RUIN_NEAR if places <= _LARGE else _RUIN_NEAR_LARGE)
         near, apart = nearest_clients(coords[1:], wide)
         self._near = np.zeros((places, near.shape[1]), np.uint32)
@@ -68,16 +70,18 @@ class PlainEngine:
         self._rng = np.array(spawn_seeds(seed, 2), np.uint64)[:1] * np.uint64(2**31) + np.uint64(
             spawn_seeds(seed, 2)[1] | 1
         )
-        routes = self._first_routes(capacity) if start is None else [list(route) for route in start]
+        routes = self._within(capacity, self._savings(capacity) if start is None else [list(route) for route in start])
         fair = 2.0 * problem.delivery.sum() / capacity if 0.0 < capacity < math.inf else 1.0
         self._num_routes = min(kind.count, max(len(routes), math.ceil(fair) + 50), places - 1)
         self._allocate(places)
         self._load(routes[: self._num_routes])
 
-    def _first_routes(self, capacity: float) -> list[list[int]]:
+    def _savings(self, capacity: float) -> list[list[int]]:
         chain = savings_routes(self._clients, self._near, self._apart, capacity)
-        cuts = np.flatnonzero(chain == 0)
-        routes = [part[part > 0].tolist() for part in np.split(chain, cuts + 1)]
+        return [part[part > 0].tolist() for part in np.split(chain, np.flatnonzero(chain == 0) + 1)]
+
+    def _within(self, capacity: float, routes: list[list[int]]) -> list[list[int]]:
+        """Routes that hold their clients, fullest first: those beyond the number of vehicles are taken apart."""
         loads = [float(self._clients[route, kernel.DEMAND].sum()) for route in routes]
         full = sorted(range(len(routes)), key=lambda number: -loads[number])
         return [routes[number] for number in full if routes[number] and loads[number] <= capacity + 1e-9]
