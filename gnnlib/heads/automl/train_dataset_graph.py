@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from gnnlib.encoder import Encoder, GraphModel
+from gnnlib.encoder.initialise import seeded_parameters
 from gnnlib.heads.automl.dataset_graph import DATASET_SPEC, DatasetGraph, dataset_graph
 from gnnlib.heads.automl.head import RegretHead, RegretTable
 from gnnlib.seeding import numpy_generator, spawn_seeds
@@ -84,7 +85,9 @@ class GraphRecommender:
         names = np.array(families)
         for state in spawn_seeds(seed, self.settings.members):
             encoder = Encoder([DATASET_SPEC], width=self.settings.width, depth=self.settings.depth, seed=state)
-            model = GraphModel(encoder, RegretHead(self.settings.width))
+            with seeded_parameters(state):
+                head = RegretHead(self.settings.width)
+            model = GraphModel(encoder, head)
             config = FitConfig(
                 epochs=1,
                 steps_per_epoch=self.settings.steps,
