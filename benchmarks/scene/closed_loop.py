@@ -19,22 +19,22 @@ import numpy as np
 
 from gnnlib.encoder import list_weights
 from gnnlib.errors import GnnlibError
-from gnnlib.heads.scene.driving_scores import off_road_by
 from gnnlib.heads.scene.generate import SCENE_KINDS, generate_scene
 from gnnlib.heads.scene.imitation import ABLATION, ImitationPlanner
 from gnnlib.heads.scene.kinematics import redrive
 from gnnlib.heads.scene.planner import RulePlanner
+from gnnlib.heads.scene.planning.driving_scores import off_road_by
+from gnnlib.heads.scene.planning.scenarios import Scenario, make_scenario, shifted_start
 from gnnlib.heads.scene.policies import ConstantVelocity, IDMPolicy, LogReplay
-from gnnlib.heads.scene.scenarios import Scenario, make_scenario, shifted_start
 from gnnlib.heads.scene.sim import SceneSim, StartShift
-from gnnlib.heads.scene.windows import load_split
+from gnnlib.heads.scene.training.windows import load_split
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterable
 
-    from gnnlib.heads.scene.driving import PolicyLike
-    from gnnlib.heads.scene.sim_report import SimReport
+    from gnnlib.heads.scene.planning.driving import PolicyLike
+    from gnnlib.heads.scene.planning.sim_report import SimReport
 
 MakePolicy = "Callable[[Scenario], PolicyLike]"
 

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 
 from gnnlib.encoder import load
-from gnnlib.heads.scene import lane_graph as lane_graph_module
 from gnnlib.heads.scene.api import predict_trajectories
 from gnnlib.heads.scene.decode import decode
 from gnnlib.heads.scene.generate import generate_scene
 from gnnlib.heads.scene.graph import scene_graph
 from gnnlib.heads.scene.lanemap import Lane, LaneMap
+from gnnlib.heads.scene.maps import lane_graph as lane_graph_module
 from gnnlib.heads.scene.problem import Scene
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ from gnnlib.heads.scene.metrics import (
     reliability,
 )
 from gnnlib.heads.scene.train import load_windows
-from gnnlib.heads.scene.windows import FUTURE, PAST, SOURCES, SceneWindow
+from gnnlib.heads.scene.training.windows import FUTURE, PAST, SOURCES, SceneWindow
 
 if TYPE_CHECKING:
     import argparse

@@ -13,7 +13,7 @@ from gnnlib.cli.tsp import save_plot
 from gnnlib.errors import InputError
 
 if TYPE_CHECKING:
-    from gnnlib.heads.scene.driving import PolicyLike
+    from gnnlib.heads.scene.planning.driving import PolicyLike
     from gnnlib.heads.scene.problem import Prediction, Scene
     from gnnlib.heads.scene.sim import SceneSim
 

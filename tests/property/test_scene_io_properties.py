@@ -12,7 +12,7 @@ from gnnlib.errors import GnnlibError, InputError
 from gnnlib.heads.scene.generate import SCENE_KINDS, generate_scene
 from gnnlib.heads.scene.io import read_scene, read_scenes, write_scenes
 from gnnlib.heads.scene.lanes import lane_candidates
-from gnnlib.heads.scene.polylines import arc_lengths, headings, offset_line, project
+from gnnlib.heads.scene.maps.polylines import arc_lengths, headings, offset_line, project
 from gnnlib.heads.scene.problem import Scene, headings_from_past, wrap_angle
 
 pytest.importorskip("pyarrow")

@@ -4,8 +4,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnnlib.heads.scene.losses import Plan, Surroundings, environment_losses, road_distance
-from gnnlib.heads.scene.road import Road
+from gnnlib.heads.scene.maps.road import Road
+from gnnlib.heads.scene.training.losses import Plan, Surroundings, environment_losses, road_distance
 
 few = settings(max_examples=25, deadline=None)
 

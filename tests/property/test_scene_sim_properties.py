@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnnlib.heads.scene.driving_scores import boxes_overlap, time_to_collision
-from gnnlib.heads.scene.idm import IDM
+from gnnlib.heads.scene.maps.road import box_corners
+from gnnlib.heads.scene.planning.driving_scores import boxes_overlap, time_to_collision
+from gnnlib.heads.scene.planning.idm import IDM
+from gnnlib.heads.scene.planning.scenarios import SCENARIO_KINDS, make_scenario
 from gnnlib.heads.scene.policies import IDMPolicy, path_offsets
-from gnnlib.heads.scene.road import box_corners
-from gnnlib.heads.scene.scenarios import SCENARIO_KINDS, make_scenario
 from gnnlib.heads.scene.sim import SceneSim
 
 few = settings(max_examples=40, deadline=None)

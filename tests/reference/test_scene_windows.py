@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gnnlib.heads.scene.pedestrians import FOLDS, fold_crowds
-from gnnlib.heads.scene.windows import load_split, scene_windows
+from gnnlib.heads.scene.training.windows import load_split, scene_windows
 
 FOLDER = Path(os.environ.get("GNNLIB_DATA") or Path(__file__).parents[3] / "shared" / "data") / "scene"
 

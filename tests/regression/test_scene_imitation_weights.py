@@ -4,8 +4,8 @@ import pytest
 
 from gnnlib.encoder import read_card
 from gnnlib.heads.scene.imitation import ImitationPlanner
+from gnnlib.heads.scene.planning.scenarios import make_scenario
 from gnnlib.heads.scene.policies import ConstantVelocity
-from gnnlib.heads.scene.scenarios import make_scenario
 
 
 @pytest.mark.parametrize("seed", [900, 901, 902])

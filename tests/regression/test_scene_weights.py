@@ -11,7 +11,7 @@ from gnnlib.heads.scene.api import predict_trajectories
 from gnnlib.heads.scene.baselines import constant_velocity, predict_with
 from gnnlib.heads.scene.generate import generate_scene
 from gnnlib.heads.scene.metrics import displacement_errors
-from gnnlib.heads.scene.windows import scene_windows
+from gnnlib.heads.scene.training.windows import scene_windows
 
 WEIGHTS = Path(pretrained.WEIGHTS_DIR)
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from gnnlib.errors import InputError
-from gnnlib.heads.scene.drivers import signal_phases
 from gnnlib.heads.scene.generate import RARE_EVENTS, SCENE_KINDS, generate_scene, generate_with_event
-from gnnlib.heads.scene.junctions import plan_intersection, plan_roundabout
 from gnnlib.heads.scene.lanes import nearest_lanes
-from gnnlib.heads.scene.layouts import plan_highway, plan_merge, plan_street
+from gnnlib.heads.scene.maps.junctions import plan_intersection, plan_roundabout
+from gnnlib.heads.scene.maps.layouts import plan_highway, plan_merge, plan_street
+from gnnlib.heads.scene.maps.road_tables import road_tables
+from gnnlib.heads.scene.planning.drivers import signal_phases
 from gnnlib.heads.scene.problem import AGENT_TYPES, Scene
-from gnnlib.heads.scene.road_tables import road_tables
 from gnnlib.heads.scene.traffic import Fleet, follow_acceleration, free_acceleration, simulate
 
 PLANS = {
@@ -239,7 +239,7 @@ def test_routes_can_be_driven_from_end_to_end(kind: str) -> None:
 
 
 def test_who_turns_left_yields_to_oncoming_traffic() -> None:
-    from gnnlib.heads.scene.roads import Rule
+    from gnnlib.heads.scene.maps.roads import Rule
 
     plan = plan_intersection(np.random.default_rng(3), needs_signals=True)
     roads = road_tables(plan)

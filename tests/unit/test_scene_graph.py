@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from gnnlib.errors import InputError
-from gnnlib.heads.scene.batches import agent_weights, drop_edges, learning_graph
 from gnnlib.heads.scene.generate import generate_scene
 from gnnlib.heads.scene.graph import (
     NODE_TYPES,
@@ -17,12 +16,13 @@ from gnnlib.heads.scene.graph import (
     to_scene_frame,
     with_truth,
 )
-from gnnlib.heads.scene.graph_edges import EDGE_TYPES
-from gnnlib.heads.scene.graph_features import agent_features, agent_states
-from gnnlib.heads.scene.lane_graph import NEAR, PREDECESSOR, SUCCESSOR, lane_graph
+from gnnlib.heads.scene.graphs.graph_edges import EDGE_TYPES
+from gnnlib.heads.scene.graphs.graph_features import agent_features, agent_states
 from gnnlib.heads.scene.lanemap import Lane, LaneMap, Signal
+from gnnlib.heads.scene.maps.lane_graph import NEAR, PREDECESSOR, SUCCESSOR, lane_graph
 from gnnlib.heads.scene.problem import Scene
-from gnnlib.heads.scene.windows import mirrored
+from gnnlib.heads.scene.training.batches import agent_weights, drop_edges, learning_graph
+from gnnlib.heads.scene.training.windows import mirrored
 
 STEP = 30
 

@@ -10,17 +10,23 @@ from gnnlib.encoder import Encoder, GraphModel
 from gnnlib.errors import InputError, WeightsError
 from gnnlib.heads.scene.generate import generate_scene
 from gnnlib.heads.scene.graph import SCENE_SPEC
-from gnnlib.heads.scene.idm import Traffic
 from gnnlib.heads.scene.imitation import ABLATION, IMITATION_PRESETS, ImitationPlanner, build_planner
-from gnnlib.heads.scene.imitation_data import PERTURBED_WEIGHT, Augmentation, PlanBatches, PlanScene
-from gnnlib.heads.scene.imitation_graph import Push, ahead_features, join_plan_graphs, perturbed_path, route_features
-from gnnlib.heads.scene.imitation_head import PLAN_LOSSES, ROUTE_FEATURES, PlanHead, drive_controls
-from gnnlib.heads.scene.losses import Plan, environment_losses
+from gnnlib.heads.scene.maps.road import Route
+from gnnlib.heads.scene.planning.idm import Traffic
+from gnnlib.heads.scene.planning.imitation_graph import (
+    Push,
+    ahead_features,
+    join_plan_graphs,
+    perturbed_path,
+    route_features,
+)
+from gnnlib.heads.scene.planning.imitation_head import PLAN_LOSSES, ROUTE_FEATURES, PlanHead, drive_controls
+from gnnlib.heads.scene.planning.scenarios import make_scenario
 from gnnlib.heads.scene.problem import Scene
-from gnnlib.heads.scene.road import Route
-from gnnlib.heads.scene.scenarios import make_scenario
 from gnnlib.heads.scene.sim import SceneSim, StartShift
-from gnnlib.heads.scene.train_imitation import train_planner
+from gnnlib.heads.scene.training.imitation_data import PERTURBED_WEIGHT, Augmentation, PlanBatches, PlanScene
+from gnnlib.heads.scene.training.losses import Plan, environment_losses
+from gnnlib.heads.scene.training.train_imitation import train_planner
 from gnnlib.testing import NodeValueHead
 from gnnlib.training import FitConfig
 

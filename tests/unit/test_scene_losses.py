@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gnnlib.errors import InputError
-from gnnlib.heads.scene.losses import (
+from gnnlib.heads.scene.training.losses import (
     ENVIRONMENT_LOSSES,
     Plan,
     Surroundings,

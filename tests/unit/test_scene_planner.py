@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 
 from gnnlib.errors import InputError
-from gnnlib.heads.scene.idm import IDM
-from gnnlib.heads.scene.others import constant_velocity
 from gnnlib.heads.scene.planner import (
     CostWeights,
     Futures,
@@ -14,8 +12,10 @@ from gnnlib.heads.scene.planner import (
     make_proposals,
     proposal_costs,
 )
+from gnnlib.heads.scene.planning.idm import IDM
+from gnnlib.heads.scene.planning.others import constant_velocity
+from gnnlib.heads.scene.planning.scenarios import SCENARIO_KINDS, make_scenario
 from gnnlib.heads.scene.problem import Lane, LaneMap, Prediction, Scene
-from gnnlib.heads.scene.scenarios import SCENARIO_KINDS, make_scenario
 from gnnlib.heads.scene.sim import SceneSim
 
 

@@ -6,7 +6,7 @@ import pytest
 from gnnlib.errors import InputError
 from gnnlib.heads.scene.lanemap import Lane, LaneMap
 from gnnlib.heads.scene.lanes import lane_candidates, lane_paths, nearest_lanes
-from gnnlib.heads.scene.polylines import arc_lengths, bezier, offset_line, project, resample
+from gnnlib.heads.scene.maps.polylines import arc_lengths, bezier, offset_line, project, resample
 from gnnlib.heads.scene.problem import AGENT_TYPES, Scene
 
 

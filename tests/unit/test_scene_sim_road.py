@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gnnlib.errors import InputError
+from gnnlib.heads.scene.maps.road import Road, Route, box_corners, road_of, route_of
 from gnnlib.heads.scene.problem import Lane, LaneMap, Scene
-from gnnlib.heads.scene.road import Road, Route, box_corners, road_of, route_of
 
 
 def lanes():

@@ -8,9 +8,9 @@ import pytest
 
 from gnnlib.errors import InputError
 from gnnlib.heads.scene.kinematics import VehicleLimits
+from gnnlib.heads.scene.planning.scenarios import SCENARIO_KINDS, make_scenario, shifted_start
 from gnnlib.heads.scene.policies import ConstantVelocity, IDMPolicy, LogReplay
 from gnnlib.heads.scene.problem import Lane, LaneMap, Scene, Signal
-from gnnlib.heads.scene.scenarios import SCENARIO_KINDS, make_scenario, shifted_start
 from gnnlib.heads.scene.sim import SceneSim, StartShift
 
 
@@ -177,7 +177,7 @@ def test_intelligent_others_brake_for_the_driven_vehicle():
 
 
 def test_predicted_others_follow_the_predictor():
-    from gnnlib.heads.scene.others import constant_velocity
+    from gnnlib.heads.scene.planning.others import constant_velocity
 
     one = scene(line(0.0), np.concatenate([line(40.0)[:20], np.repeat(line(40.0)[19:20], 60, axis=0)]))
     logged = SceneSim(one, "log").run(LogReplay(one, "a"))

@@ -8,8 +8,7 @@ import torch
 
 from gnnlib.encoder import load
 from gnnlib.errors import FileFormatError, InputError
-from gnnlib.heads.scene import train, train_baselines
-from gnnlib.heads.scene.batches import SceneBatches, WindowBatches
+from gnnlib.heads.scene import train
 from gnnlib.heads.scene.generate import generate_scene
 from gnnlib.heads.scene.pedestrians import (
     Crowd,
@@ -22,7 +21,9 @@ from gnnlib.heads.scene.pedestrians import (
     sampled_constant_velocity,
 )
 from gnnlib.heads.scene.problem import Scene
-from gnnlib.heads.scene.windows import Timeline, load_split, scene_windows
+from gnnlib.heads.scene.training import train_baselines
+from gnnlib.heads.scene.training.batches import SceneBatches, WindowBatches
+from gnnlib.heads.scene.training.windows import Timeline, load_split, scene_windows
 from gnnlib.training import FitConfig
 
 

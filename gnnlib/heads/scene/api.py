@@ -12,7 +12,7 @@ from gnnlib.encoder import GraphModel, load
 from gnnlib.errors import InputError
 from gnnlib.heads.scene.decode import choose_modes, decode
 from gnnlib.heads.scene.graph import check_step, scene_graph
-from gnnlib.heads.scene.graph_features import HISTORY
+from gnnlib.heads.scene.graphs.graph_features import HISTORY
 from gnnlib.heads.scene.head import Trajectories, TrajectoryHead
 from gnnlib.heads.scene.problem import Scene
 from gnnlib.heads.scene.result import Prediction

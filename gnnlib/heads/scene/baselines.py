@@ -12,7 +12,7 @@ import numpy as np
 
 from gnnlib.errors import InputError
 from gnnlib.heads.scene import checks
-from gnnlib.heads.scene.graph_features import HISTORY, agent_states, rotate
+from gnnlib.heads.scene.graphs.graph_features import HISTORY, agent_states, rotate
 from gnnlib.heads.scene.result import Prediction
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from gnnlib.encoder import seeded_parameters
 from gnnlib.errors import InputError
 from gnnlib.heads.scene.graph import SCENE_SPEC, SceneGraph
-from gnnlib.heads.scene.graph_features import HISTORY
+from gnnlib.heads.scene.graphs.graph_features import HISTORY
 from gnnlib.heads.scene.head import Trajectories, trajectory_losses, trajectory_metrics
 
 if TYPE_CHECKING:

@@ -13,20 +13,20 @@ import numpy as np
 
 from gnnlib.errors import InputError
 from gnnlib.heads.scene import checks
-from gnnlib.heads.scene.drivers import Walker, blocked_crossings, make_fleet, make_walkers, signal_phases
-from gnnlib.heads.scene.junctions import plan_intersection, plan_roundabout
 from gnnlib.heads.scene.lanemap import Lane, LaneMap, MapLine, Signal
-from gnnlib.heads.scene.layouts import plan_highway, plan_merge, plan_street
-from gnnlib.heads.scene.polylines import headings
+from gnnlib.heads.scene.maps.junctions import plan_intersection, plan_roundabout
+from gnnlib.heads.scene.maps.layouts import plan_highway, plan_merge, plan_street
+from gnnlib.heads.scene.maps.polylines import headings
+from gnnlib.heads.scene.maps.road_tables import Roads, road_tables
+from gnnlib.heads.scene.maps.roads import every_fourth
+from gnnlib.heads.scene.planning.drivers import Walker, blocked_crossings, make_fleet, make_walkers, signal_phases
 from gnnlib.heads.scene.problem import AGENT_TYPES, DEFAULT_SIZE, Scene, wrap_angle
 from gnnlib.heads.scene.rare import RARE_EVENTS, Moments, RareEvent, find_event
-from gnnlib.heads.scene.road_tables import Roads, road_tables
-from gnnlib.heads.scene.roads import every_fourth
 from gnnlib.heads.scene.traffic import Fleet, Motion, simulate
 from gnnlib.seeding import Seed, numpy_generator
 
 if TYPE_CHECKING:
-    from gnnlib.heads.scene.roads import RoadPlan
+    from gnnlib.heads.scene.maps.roads import RoadPlan
     from gnnlib.typing import FloatArray, IntArray
 
 __all__ = ["SCENE_KINDS", "RARE_EVENTS", "RareEvent", "generate_scene", "generate_with_event"]

@@ -17,7 +17,7 @@ from torch import Tensor
 from gnnlib.errors import InputError
 from gnnlib.graphs.features import relative_pose
 from gnnlib.graphs.schema import GraphSpec, GraphTensors
-from gnnlib.heads.scene.graph_edges import (
+from gnnlib.heads.scene.graphs.graph_edges import (
     EDGE_FEATURES,
     EDGE_TYPES,
     AgentEdges,
@@ -25,7 +25,7 @@ from gnnlib.heads.scene.graph_edges import (
     edge_features,
     map_edges,
 )
-from gnnlib.heads.scene.graph_features import (
+from gnnlib.heads.scene.graphs.graph_features import (
     AGENT_FEATURES,
     HISTORY,
     NUM_CLASSES,
@@ -34,8 +34,8 @@ from gnnlib.heads.scene.graph_features import (
     agent_states,
     rotate,
 )
-from gnnlib.heads.scene.lane_graph import LANE_FEATURES, LaneGraph, lane_graph
-from gnnlib.heads.scene.map_objects import CONTROL_FEATURES, CROSSING_FEATURES, MapObjects, map_objects
+from gnnlib.heads.scene.maps.lane_graph import LANE_FEATURES, LaneGraph, lane_graph
+from gnnlib.heads.scene.maps.map_objects import CONTROL_FEATURES, CROSSING_FEATURES, MapObjects, map_objects
 from gnnlib.heads.scene.problem import AGENT_TYPES
 
 if TYPE_CHECKING:

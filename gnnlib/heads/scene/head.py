@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from gnnlib.encoder import Head, Output
 from gnnlib.errors import InputError
 from gnnlib.heads.scene.graph import SCENE_SPEC
-from gnnlib.heads.scene.graph_features import AGENT_FEATURES
+from gnnlib.heads.scene.graphs.graph_features import AGENT_FEATURES
 
 if TYPE_CHECKING:
     from gnnlib.encoder import Embedding

@@ -14,17 +14,17 @@ import torch
 
 from gnnlib.encoder import Encoder, GraphModel, load, seeded_parameters
 from gnnlib.errors import InputError
-from gnnlib.heads.scene.driving import neighbourhood
 from gnnlib.heads.scene.graph import SCENE_SPEC
-from gnnlib.heads.scene.imitation_data import Augmentation
-from gnnlib.heads.scene.imitation_graph import plan_graph
-from gnnlib.heads.scene.imitation_head import PLAN_LOSSES, PlanHead, PlanOutput
+from gnnlib.heads.scene.planning.driving import neighbourhood
+from gnnlib.heads.scene.planning.imitation_graph import plan_graph
+from gnnlib.heads.scene.planning.imitation_head import PLAN_LOSSES, PlanHead, PlanOutput
+from gnnlib.heads.scene.training.imitation_data import Augmentation
 from gnnlib.seeding import spawn_seeds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gnnlib.heads.scene.driving import Observation
+    from gnnlib.heads.scene.planning.driving import Observation
     from gnnlib.typing import FloatArray, PathLike
 
 __all__ = ["ABLATION", "IMITATION_PRESETS", "ImitationPlanner", "ImitationPreset", "build_planner"]

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gnnlib.errors import FileFormatError, InputError, MissingFileError
-from gnnlib.heads.scene.io_common import read_bytes
+from gnnlib.heads.scene.formats.io_common import read_bytes
+from gnnlib.heads.scene.formats.io_table_write import write_scenes
 from gnnlib.heads.scene.io_table import SceneTable, read_scenes
-from gnnlib.heads.scene.io_table_write import write_scenes
 
 if TYPE_CHECKING:
     from gnnlib.heads.scene.problem import Scene
@@ -76,7 +76,7 @@ def read_scene(
     >>> folder.cleanup()
     """
     if isinstance(source, Mapping):
-        from gnnlib.heads.scene.io_scenarionet import scenarionet_from_dict
+        from gnnlib.heads.scene.formats.io_scenarionet import scenarionet_from_dict
 
         _refuse(source, {"map_path": map_path, "dt": dt}, "a scenario dict")
         return _renamed(scenarionet_from_dict(source), name)
@@ -97,22 +97,22 @@ def read_scene(
 
 def _read(path: PathLike, kind: str, map_path: PathLike | None, dt: float | None) -> Scene:
     if kind == "commonroad":
-        from gnnlib.heads.scene.io_commonroad import read_commonroad
+        from gnnlib.heads.scene.formats.io_commonroad import read_commonroad
 
         return read_commonroad(path)
     if kind == "sumo":
-        from gnnlib.heads.scene.io_sumo import read_sumo
+        from gnnlib.heads.scene.formats.io_sumo import read_sumo
 
         return read_sumo(path, map_path)
     if kind == "argoverse":
-        from gnnlib.heads.scene.io_argoverse import read_argoverse
+        from gnnlib.heads.scene.formats.io_argoverse import read_argoverse
 
         return read_argoverse(path, map_path)
     if kind == "scenarionet":
-        from gnnlib.heads.scene.io_scenarionet import read_scenarionet
+        from gnnlib.heads.scene.formats.io_scenarionet import read_scenarionet
 
         return read_scenarionet(path)
-    from gnnlib.heads.scene.io_pedestrians import read_pedestrians
+    from gnnlib.heads.scene.formats.io_pedestrians import read_pedestrians
 
     return read_pedestrians(path, dt=0.4 if dt is None else dt)
 
@@ -137,7 +137,7 @@ def _format_of(path: PathLike) -> str:
     with Path(path).open("rb") as file:
         start = file.read(4)
     if start == b"PAR1":
-        from gnnlib.heads.scene.io_parquet import open_table
+        from gnnlib.heads.scene.formats.io_parquet import open_table
 
         columns = set(open_table(path, ()).column_names)
         return "argoverse" if {"track_id", "timestep"} <= columns else "table"

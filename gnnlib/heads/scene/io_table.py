@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from gnnlib.errors import FileFormatError, InputError
-from gnnlib.heads.scene.io_common import read_json, require_metres, type_code
-from gnnlib.heads.scene.io_maps import map_from_table
-from gnnlib.heads.scene.io_parquet import no_gaps, open_table
+from gnnlib.heads.scene.formats.io_common import read_json, require_metres, type_code
+from gnnlib.heads.scene.formats.io_maps import map_from_table
+from gnnlib.heads.scene.formats.io_parquet import no_gaps, open_table
 from gnnlib.heads.scene.lanemap import LaneMap
 from gnnlib.heads.scene.problem import Scene
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from gnnlib.errors import InputError
 from gnnlib.heads.scene import checks
-from gnnlib.heads.scene.polylines import arc_lengths, points_at, project
+from gnnlib.heads.scene.maps.polylines import arc_lengths, points_at, project
 from gnnlib.heads.scene.problem import AGENT_TYPES, headings_from_past
 
 if TYPE_CHECKING:

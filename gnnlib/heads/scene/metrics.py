@@ -210,7 +210,7 @@ def off_road(xy: FloatArray, lanes: LaneMap, *, within_m: float = _OFF_ROAD_M) -
     -------
     bool array [A]
     """
-    from gnnlib.heads.scene.polylines import resample
+    from gnnlib.heads.scene.maps.polylines import resample
 
     if not len(lanes):
         raise InputError("whether a trajectory leaves the road needs a map with lanes, found none")
@@ -240,7 +240,7 @@ def collisions(xy: FloatArray, size: FloatArray, heading_rad: FloatArray, here: 
     -------
     bool array [A]
     """
-    from gnnlib.heads.scene.driving_scores import boxes_overlap
+    from gnnlib.heads.scene.planning.driving_scores import boxes_overlap
 
     path = np.concatenate([here[:, None], xy], axis=1)
     heading = _headings(path, heading_rad)

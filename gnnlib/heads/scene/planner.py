@@ -15,18 +15,18 @@ import numba as nb
 import numpy as np
 
 from gnnlib.errors import InputError
-from gnnlib.heads.scene.driving import neighbourhood
-from gnnlib.heads.scene.driving_scores import boxes_overlap
-from gnnlib.heads.scene.idm import IDM, stop_places
 from gnnlib.heads.scene.kinematics import check_positive
-from gnnlib.heads.scene.others import Predictor, constant_velocity
+from gnnlib.heads.scene.maps.road import box_corners
+from gnnlib.heads.scene.planning.driving import neighbourhood
+from gnnlib.heads.scene.planning.driving_scores import boxes_overlap
+from gnnlib.heads.scene.planning.idm import IDM, stop_places
+from gnnlib.heads.scene.planning.others import Predictor, constant_velocity
 from gnnlib.heads.scene.policies import desired_speed, path_offsets
 from gnnlib.heads.scene.problem import wrap_angle
-from gnnlib.heads.scene.road import box_corners
 from gnnlib.heads.scene.sim import default_predictor
 
 if TYPE_CHECKING:
-    from gnnlib.heads.scene.driving import Observation
+    from gnnlib.heads.scene.planning.driving import Observation
     from gnnlib.heads.scene.problem import Prediction
     from gnnlib.typing import FloatArray
 

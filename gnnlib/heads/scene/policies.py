@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gnnlib.errors import InputError
-from gnnlib.heads.scene.idm import IDM, find_leader, stop_places
 from gnnlib.heads.scene.kinematics import check_positive
+from gnnlib.heads.scene.planning.idm import IDM, find_leader, stop_places
 from gnnlib.heads.scene.problem import wrap_angle
 
 if TYPE_CHECKING:
-    from gnnlib.heads.scene.driving import Observation
+    from gnnlib.heads.scene.maps.road import Route
+    from gnnlib.heads.scene.planning.driving import Observation
     from gnnlib.heads.scene.problem import AgentId, Scene
-    from gnnlib.heads.scene.road import Route
     from gnnlib.typing import FloatArray
 
 __all__ = ["ConstantVelocity", "IDMPolicy", "LogReplay", "desired_speed", "path_offsets"]

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from gnnlib.heads.scene.drivers import Walker
-from gnnlib.heads.scene.roads import Crossing
+from gnnlib.heads.scene.maps.roads import Crossing
+from gnnlib.heads.scene.planning.drivers import Walker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gnnlib.heads.scene.road_tables import Roads
-    from gnnlib.heads.scene.roads import RoadPlan
+    from gnnlib.heads.scene.maps.road_tables import Roads
+    from gnnlib.heads.scene.maps.roads import RoadPlan
     from gnnlib.heads.scene.traffic import Fleet, Motion
     from gnnlib.typing import IntArray
 

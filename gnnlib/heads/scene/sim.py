@@ -12,12 +12,20 @@ import numpy as np
 
 from gnnlib.errors import InputError
 from gnnlib.heads.scene import checks
-from gnnlib.heads.scene.driving import Observation, PolicyLike, Vehicle, VehicleState, World, plan_poses, traffic_at
 from gnnlib.heads.scene.kinematics import LIMITS, VehicleLimits
-from gnnlib.heads.scene.others import IdmTraffic, LogTraffic, OtherAgents, PredictedTraffic, Predictor
+from gnnlib.heads.scene.maps.road import Road, Route, road_of, route_of
+from gnnlib.heads.scene.planning.driving import (
+    Observation,
+    PolicyLike,
+    Vehicle,
+    VehicleState,
+    World,
+    plan_poses,
+    traffic_at,
+)
+from gnnlib.heads.scene.planning.others import IdmTraffic, LogTraffic, OtherAgents, PredictedTraffic, Predictor
+from gnnlib.heads.scene.planning.sim_report import OpenLoopErrors, SimReport, Timing, make_report
 from gnnlib.heads.scene.problem import AGENT_TYPES, Prediction, Scene
-from gnnlib.heads.scene.road import Road, Route, road_of, route_of
-from gnnlib.heads.scene.sim_report import OpenLoopErrors, SimReport, Timing, make_report
 
 if TYPE_CHECKING:
     from gnnlib.heads.scene.problem import AgentId

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numba as nb
 import numpy as np
 
-from gnnlib.heads.scene.drivers_state import (
+from gnnlib.heads.scene.planning.drivers_state import (
     Fleet,
     Motion,
     State,
@@ -23,10 +23,10 @@ from gnnlib.heads.scene.drivers_state import (
     lane_of,
     place_on,
 )
-from gnnlib.heads.scene.right_of_way import give_way, see_signals
+from gnnlib.heads.scene.planning.right_of_way import give_way, see_signals
 
 if TYPE_CHECKING:
-    from gnnlib.heads.scene.road_tables import Roads
+    from gnnlib.heads.scene.maps.road_tables import Roads
     from gnnlib.typing import FloatArray, IntArray
 
 __all__ = ["Fleet", "Motion", "follow_acceleration", "free_acceleration", "simulate"]

@@ -26,12 +26,12 @@ import torch
 
 from gnnlib.encoder import Card, Encoder, GraphModel, seeded_parameters, tune_cpu
 from gnnlib.errors import InputError
-from gnnlib.heads.scene.batches import SceneBatches, WindowBatches
 from gnnlib.heads.scene.decode import calibrate
 from gnnlib.heads.scene.generate import generate_scene
 from gnnlib.heads.scene.graph import SCENE_SPEC
 from gnnlib.heads.scene.head import TrajectoryHead
-from gnnlib.heads.scene.windows import load_split, scene_windows
+from gnnlib.heads.scene.training.batches import SceneBatches, WindowBatches
+from gnnlib.heads.scene.training.windows import load_split, scene_windows
 from gnnlib.seeding import numpy_generator, spawn_seeds
 from gnnlib.stop import MaxRuntime
 from gnnlib.training import FitConfig, FitResult, fit
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from gnnlib.heads.scene.problem import Scene
-    from gnnlib.heads.scene.windows import SceneWindow
+    from gnnlib.heads.scene.training.windows import SceneWindow
 
 __all__ = ["PRESETS", "Preset", "build_model", "main", "train_model"]
 

@@ -1,0 +1,1 @@
+"""Edges and features of the graphs that models read."""

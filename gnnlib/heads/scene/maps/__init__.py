@@ -1,0 +1,1 @@
+"""Roads, lanes and junctions: as they are drawn, joined and measured."""

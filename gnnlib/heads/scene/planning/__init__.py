@@ -1,0 +1,1 @@
+"""Vehicles that drive: policies, their graphs, and the scores of their drives."""

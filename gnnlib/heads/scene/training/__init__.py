@@ -1,0 +1,1 @@
+"""What trains the models, and what they learn from."""
