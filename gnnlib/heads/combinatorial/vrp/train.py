@@ -6,7 +6,8 @@
 
 generates instances, solves them with the project's own search (cached under ``runs/vrp``), and then trains in three
 parts: the graph network on edges and clients; the policy on the steps of the solutions, first of whole instances, then
-of what its own beginnings leave over (imitation); and the policy on the cost of what it constructs (REINFORCE). It measures on instances that took no part, and writes weights and card.
+of what its own beginnings leave over (imitation); and the policy on the cost of what it constructs (REINFORCE;
+not in the preset that ships). It measures on instances that took no part, and writes weights and card.
 Labels are continued after an interrupt in any case, training with ``--resume``.
 """
 
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gnnlib.encoder import Card
+    from gnnlib.heads.combinatorial.vrp.head import StepPolicy
+    from gnnlib.heads.combinatorial.vrp.train_steps import Encoded
 
 __all__ = ["PRESETS", "Preset", "RouteBatches", "build_model", "main", "measure_policy"]
 
@@ -69,9 +72,12 @@ class Preset:
     plans : tuple of LabelPlan
         Instances for training, for the choice of the best epoch, and for the card.
     scores, imitation : FitConfig
-    rewards : ReinforceConfig
+    rewards : ReinforceConfig or None
+        None ends the training after the imitation.
     corrections : int
         Rounds in which the search completes what the policy has begun, and the policy learns from that too.
+    taught : int
+        Training instances that the policy learns from; the scores learn from all.
     """
 
     width: int
@@ -80,15 +86,16 @@ class Preset:
     plans: tuple[LabelPlan, ...]
     scores: FitConfig
     imitation: FitConfig
-    rewards: ReinforceConfig
+    rewards: ReinforceConfig | None
     corrections: int = 1
+    taught: int = 512
 
 
 _ROUNDS = 100
 """Iterations of the search for each client that the policy has left over."""
 
 _SCORES = FitConfig(
-    epochs=8,
+    epochs=9,
     batch_size=16,
     learning_rate=4e-3,
     warmup_steps=60,
@@ -99,19 +106,31 @@ _SCORES = FitConfig(
 )
 _IMITATION = FitConfig(epochs=4, batch_size=16, learning_rate=4e-3, warmup_steps=30, ema_decay=0.99, monitor="step")
 _REWARDS = ReinforceConfig(
-    epochs=4, batch_size=8, learning_rate=3e-3, warmup_steps=10, ema_decay=0.98, monitor="reward", mode="max"
+    epochs=20, batch_size=8, learning_rate=1e-3, warmup_steps=10, ema_decay=0.98, monitor="reward", mode="max"
 )
 
-#: "small" is what ships: half an hour on one quiet core with the labels. "tiny" is for tests.
+#: "small" is what ships: ten minutes on one quiet core, half of them for the labels. "base" is meant for a dozen cores
+#: and hours. "tiny" is for tests.
 PRESETS = {
     "small": Preset(
-        64,
-        32,
-        5,
+        48,
+        24,
+        4,
         (LabelPlan("train", 1024), LabelPlan("val", 64), LabelPlan("test", 64, low=100, rounds=2400)),
         _SCORES,
         _IMITATION,
+        None,
+    ),
+    "base": Preset(
+        64,
+        32,
+        5,
+        (LabelPlan("train", 8192), LabelPlan("val", 64), LabelPlan("test", 64, low=100, rounds=2400)),
+        replace(_SCORES, epochs=30),
+        replace(_IMITATION, epochs=10),
         _REWARDS,
+        corrections=3,
+        taught=8192,
     ),
     "tiny": Preset(
         16,
@@ -187,32 +206,39 @@ def _train_policy(model: GraphModel, splits: dict[str, list[LabelledRoutes]], pr
     if not isinstance(model.head, RouteHead):
         return False
     policy = model.head.policy
-    train, val = (encode_labels(splits[name], model) for name in ("train", "val"))
+    taught = splits["train"][: preset.taught]
+    train, val = encode_labels(taught, model), encode_labels(splits["val"], model)
     config, steps = preset.imitation, list(train)
     for number in range(preset.corrections + 1):
         if number:
-            steps += correct_policy(splits["train"], train, policy, rounds=_ROUNDS, seed=course.seed + number)
+            steps += correct_policy(taught, train, policy, rounds=_ROUNDS, seed=course.seed + number)
         batches = ImitationBatches(steps, policy, config.batch_size, course.seed + number)
         held = ImitationBatches(val, policy, config.batch_size)
         result = course.part(f"imitation-{number}").fit(policy, batches, val=held, config=config)
         _logger.info("after imitation %d: %s", number, measure_policy(model, splits["val"]))
         if result.stopped_by != "epochs":
             return False
+    return preset.rewards is None or _reward_policy(policy, train, val, preset.rewards, course)
+
+
+def _reward_policy(
+    policy: StepPolicy, train: list[Encoded], val: list[Encoded], config: ReinforceConfig, course: Course
+) -> bool:
+    """Raise the rewards of what the policy constructs; return whether all epochs were done."""
     part = course.part("rewards")
     part.folder.mkdir(parents=True, exist_ok=True)
     rewarded = reinforce(
         policy,
-        SamplingBatches(train[: len(train) // 2], preset.rewards.batch_size, course.seed),
+        SamplingBatches(train, config.batch_size, course.seed),
         sample_routes,
-        val=SamplingBatches(val[:32], preset.rewards.batch_size),
-        config=preset.rewards,
+        val=SamplingBatches(val, config.batch_size),
+        config=config,
         stop=None if course.minutes is None else MaxRuntime(60.0 * course.minutes),
         seed=course.seed,
         checkpoint=part.folder / "checkpoint",
         resume=course.resume and any(part.folder.glob("checkpoint*")),
         log=part.folder / "log.csv",
     )
-    _logger.info("after rewards: %s", measure_policy(model, splits["val"]))
     return rewarded.stopped_by == "epochs"
 
 
@@ -243,7 +269,7 @@ def run(preset_name: str, out: Path, course: Course) -> Card | None:
 
     Parameters
     ----------
-    preset_name : {"small", "tiny"}
+    preset_name : {"small", "base", "tiny"}
     out : path
         Weights and card, without suffix.
     course : Course
