@@ -200,7 +200,7 @@ def run_one(system: str, table: str, number: int, seconds: float) -> dict[str, A
     fit_s = time.perf_counter() - began
     used = os.times()
     began = time.perf_counter()
-    row: dict[str, Any] = {"metric": metric, "fit_s": round(fit_s, 2)}
+    row: dict[str, Any] = {"metric": metric, "fit_s": round(fit_s, 2), "load": round(os.getloadavg()[0], 1)}
     if system == "flaml":
         X_test = X_test.copy()
         for column in X_test.columns:
@@ -265,6 +265,7 @@ def main() -> None:
     parser.add_argument("--seconds", default="10,30")
     parser.add_argument("--splits", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=14.0, help="begin no run after this")
+    parser.add_argument("--name", default=NAME, help="file of the results; automl_loaded for runs on a busy core")
     parser.add_argument("--again", default="", help="systems whose runs are thrown away first")
     parser.add_argument("--one", nargs=4, default=None)
     options = parser.parse_args()
@@ -272,7 +273,7 @@ def main() -> None:
         system, table, number, seconds = options.one
         print("RESULT " + json.dumps(run_one(system, table, int(number), float(seconds))), flush=True)
         return
-    payload = record.read(NAME) or {"rows": {}}
+    payload = record.read(options.name) or {"rows": {}}
     payload["rows"] = {k: v for k, v in payload["rows"].items() if k.split("|")[0] not in options.again.split(",")}
     pythons = {system: python_for(system) for system in options.systems.split(",")}
     payload["missing"] = sorted(
@@ -291,7 +292,7 @@ def main() -> None:
                         return
                     payload["rows"][key] = launch(python, system, table, number, seconds)
                     payload |= record.environment("scikit-learn", "lightgbm", "flaml", "autogluon.tabular")
-                    record.write(NAME, payload)
+                    record.write(options.name, payload)
                     print(key, json.dumps(payload["rows"][key])[:160], flush=True)
 
 

@@ -91,6 +91,23 @@ def _details(stop: float, groups: dict[tuple[str, str], dict[str, Row]]) -> list
     return _table([f"table (split), stop {stop:g} s", "metric", *map(_name, systems)], lines)
 
 
+def _loaded() -> list[str]:
+    """Show how the stop is kept on a core that other programs want too."""
+    payload = record.read("automl_loaded")
+    if payload is None or not payload.get("rows"):
+        return []
+    rows = []
+    for key, row in payload["rows"].items():
+        system, table, _, seconds = key.split("|")
+        share = row["cpu_s"] / row["fit_s"] if row.get("fit_s") else 0.0
+        cells = (
+            [f"{row['fit_s']:.1f}", f"{share:.0%}", f"{row['first_s']:.1f}"] if "fit_s" in row else ["failed", "-", "-"]
+        )
+        rows.append([_name(system), table, f"{float(seconds):g}", *cells])
+    head = ["on a busy core", "table", "stop (s)", "used (s)", "share of the core", "first answer (s)"]
+    return _table(head, rows)
+
+
 def lines() -> list[str]:
     """Return the section as lines of Markdown; none without figures."""
     payload = record.read("automl")
@@ -112,6 +129,7 @@ def lines() -> list[str]:
     for stop in stops:
         groups = _at(payload["rows"], stop)
         found += [*_summary(stop, groups), *_details(stop, groups)]
+    found += _loaded()
     if payload.get("missing"):
         found += [f"Not installed, hence not run: {', '.join(map(_name, payload['missing']))}.", ""]
     return found

@@ -245,6 +245,18 @@ def test_forbidden_pieces_are_never_tried():
     assert not {trial.family for trial in model.result_.trials} & {"boosting", "kernel", "network"}
 
 
+def test_the_search_begins_with_advice_from_known_tables_and_says_so():
+    X, y = people(150)
+    params = AutoMLParams(include=("logistic", "svm", "gnb", "knn"), num_folds=2)
+    model = AutoClassifier(stop=MaxTrials(3), params=params, metric="accuracy", description="churn").fit(X, y)
+    advice = model._fitted.advice
+    assert advice is not None
+    assert ("data set graph" in set(model.leaderboard_["why"])) == (advice.source == "experience")
+    assert model.explain().neighbours == tuple((n.name, n.weight) for n in advice.neighbours)
+    without = AutoMLParams(include=("logistic",), num_folds=2, use_graph=False)
+    assert AutoClassifier(stop=MaxTrials(1), params=without).fit(X, y)._fitted.advice is None
+
+
 @pytest.mark.parametrize("strategy", ["bayes", "random"])
 def test_other_strategies_find_pipelines_too(strategy):
     X, y = numbers()
