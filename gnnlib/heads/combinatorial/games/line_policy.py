@@ -117,7 +117,7 @@ def line_graph_of(ends: Tensor, num_nodes: int) -> Tensor:
     Examples
     --------
     >>> line_graph_of(torch.tensor([[2, 0], [1, 1]]), 3).tolist()
-    [[1, 0], [0, 1]]
+    [[0, 1], [1, 0]]
     """
     found = line_graph(ends, num_nodes)
     # the line graph sorts the edges; find where each of ours went

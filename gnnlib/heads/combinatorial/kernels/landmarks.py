@@ -63,7 +63,7 @@ def as_sixteen_bits(to: FloatArray, back: FloatArray) -> tuple[AnyArray, AnyArra
     Examples
     --------
     >>> to, back, step = as_sixteen_bits(np.array([[0.0], [65534.0]]), np.array([[0.0], [65534.0]]))
-    >>> to.ravel().tolist(), step.tolist()
+    >>> to.ravel().tolist(), step.round(3).tolist()
     ([0, 65534], [1.0, 1.0])
     """
     both = np.concatenate([np.where(np.isfinite(table), table, 0.0) for table in (to, back)])

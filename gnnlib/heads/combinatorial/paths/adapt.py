@@ -91,12 +91,12 @@ def adapted_head(
     for step in range(_STEPS):
         for group in optimiser.param_groups:
             group["lr"] = 3e-3 * (1.0 - step / _STEPS)
-        rows = torch.from_numpy(rng.integers(0, len(truth_rows), _BATCH))
+        pick = torch.from_numpy(rng.integers(0, len(truth_rows), _BATCH))
         predicted = learner.between(
-            states[source_rows[rows]], states[target_rows[rows]], features[rows], low_rows[rows], high_rows[rows]
+            states[source_rows[pick]], states[target_rows[pick]], features[pick], low_rows[pick], high_rows[pick]
         )
-        loss = ((predicted - truth_rows[rows]).abs() / truth_rows[rows]).mean()
+        loss = ((predicted - truth_rows[pick]).abs() / truth_rows[pick]).mean()
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
     return learner.eval()
