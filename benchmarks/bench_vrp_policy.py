@@ -74,6 +74,17 @@ def methods(kind: str) -> dict[str, Callable[[VRP], float]]:
     return found | {name: learned(*options) for name, options in DECODERS.items()}
 
 
+def keep(cells: list[dict[str, Any]], count: int) -> None:
+    """Write what has been measured so far."""
+    payload = {
+        "environment": record.environment("torch", "numba"),
+        "clients": CLIENTS,
+        "instances": count,
+        "cells": cells,
+    }
+    record.write("vrp_policy", payload)
+
+
 def main() -> None:
     """Run and write ``results/vrp_policy.json``."""
     parser = argparse.ArgumentParser(description="Measure the constructive policy.")
@@ -100,16 +111,8 @@ def main() -> None:
                     "cpu_s": seconds,
                 }
             )
+            keep(cells, chosen.count)
             print(f"{kind:6} {name:20} {np.mean(gaps):7.2f} % +- {error:.2f}  {seconds:8.3f} CPU s", flush=True)
-    record.write(
-        "vrp_policy",
-        {
-            "environment": record.environment("torch", "numba"),
-            "clients": CLIENTS,
-            "instances": chosen.count,
-            "cells": cells,
-        },
-    )
 
 
 if __name__ == "__main__":

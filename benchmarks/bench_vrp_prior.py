@@ -117,6 +117,8 @@ def main() -> None:
                         "cpu_s": [cpu for _, cpu in runs],
                     }
                 )
+                payload = {"environment": record.environment("torch", "numba"), "seeds": chosen.seeds, "cells": cells}
+                record.write("vrp_prior", payload)
                 print(f"{name:12} {seconds:4g} s  {prior!s:9} {count:4}  {np.mean(gap):6.3f} %", flush=True)
     for (seconds, prior, count), values in gaps.items():
         print(f"mean         {seconds:4g} s  {prior!s:9} {count:4}  {np.mean(values):6.3f} %")
