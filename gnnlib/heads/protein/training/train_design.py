@@ -11,19 +11,14 @@ ends after so long and is continued by the same command with ``--resume``.
 
 from __future__ import annotations
 
-import argparse
-import logging
-import platform
 import sys
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from gnnlib.encoder import Card, Encoder, GraphModel, seeded_parameters, tune_cpu
+from gnnlib.encoder import Encoder, GraphModel, seeded_parameters
 from gnnlib.heads.protein.chains import load_chains
 from gnnlib.heads.protein.design_backbone import fit_peptide
 from gnnlib.heads.protein.graphs.design_graph import (
@@ -37,20 +32,20 @@ from gnnlib.heads.protein.networks.design_head import DesignHead, RefiningModel,
 from gnnlib.heads.protein.residues import sequence_indices
 from gnnlib.heads.protein.scores.design_scores import fit_temperature, fix_residues, measure_recovery
 from gnnlib.seeding import spawn_seeds
-from gnnlib.stop import MaxRuntime
-from gnnlib.training import FitConfig, FitResult, fit
-from gnnlib.training.provenance import source_commit
+from gnnlib.training import FitConfig, FitResult
+from gnnlib.training.command import Course, start_training, tell_card, training_parser
+from gnnlib.training.provenance import new_card
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
+    from gnnlib.encoder import Card
     from gnnlib.heads.protein.chains import TrainingChain
     from gnnlib.heads.protein.graphs.design_graph import DesignInput
     from gnnlib.typing import FloatArray
 
 __all__ = ["PRESETS", "DesignBatches", "Preset", "build_model", "main", "prepare_split"]
-
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -196,9 +191,7 @@ def _load(split: str) -> list[TrainingChain]:
     return load_chains(split) + traces
 
 
-def run(
-    name: str, out: Path, runs: Path, *, seed: int = 0, minutes: float | None = None, resume: bool = False
-) -> Card | None:
+def run(name: str, out: Path, course: Course) -> Card | None:
     """Train, measure and write one model; return its card, or None when time ran out before.
 
     Parameters
@@ -206,20 +199,14 @@ def run(
     name : {"small", "tiny"}
     out : path
         Weights and card, without suffix.
-    runs : path
-        Folder for checkpoint and log.
-    seed : int
-    minutes : float, optional
-        End this piece of the training after so long.
-    resume : bool
-        Go on from the checkpoint, if there is one.
+    course : Course
+        Where, with which seed, and for how long.
     """
     preset = PRESETS[name]
     train = _load("train")
     peptide = fit_peptide((chain.structure().coords_angstrom, chain.structure().segment) for chain in train)
-    model = build_model(preset, peptide, seed=seed)
-    result = _train(model, train, preset, runs / f"design-{name}-{seed}", seed=seed, minutes=minutes, resume=resume)
-    _logger.info("ended by %s; best: %s", result.stopped_by, result.best)
+    model = build_model(preset, peptide, seed=course.seed)
+    result = _train(model, train, preset, course)
     if result.stopped_by != "epochs":
         return None
     splits = {split: prepare_split(load_chains(split), peptide) for split in ("val", "test", "ts50")}
@@ -230,16 +217,13 @@ def run(
         for key, value in measure_recovery(model, chains).items()
     }
     residues = sum(chain.num_residues for chain in train)
-    model.card = Card(
-        out.name,
+    model.card = new_card(
+        out,
         purpose="proposes an amino acid for every residue of a backbone or C-alpha trace",
-        command=f"python -m {__spec__.name} --preset {name} --seed {seed} --out {out.as_posix()}",
+        command=f"python -m {__spec__.name} --preset {name}",
         data=_DATA.format(count=len(train), residues=residues),
-        seed=seed,
-        seconds=round(result.seconds, 1),
-        machine=f"{platform.machine()}, {torch.get_num_threads()} thread(s), device cpu",
-        date=datetime.now(UTC).date().isoformat(),
-        commit=source_commit(),
+        seed=course.seed,
+        seconds=result.seconds,
         metrics=metrics,
     )
     model.save(out)
@@ -253,47 +237,22 @@ _DATA = (
 )
 
 
-def _train(
-    model: GraphModel,
-    train: Sequence[TrainingChain],
-    preset: Preset,
-    folder: Path,
-    *,
-    seed: int,
-    minutes: float | None,
-    resume: bool,
-) -> FitResult:
+def _train(model: GraphModel, train: Sequence[TrainingChain], preset: Preset, course: Course) -> FitResult:
     peptide = design_head(model).peptide.double().numpy()
-    checkpoint = folder / "checkpoint"
-    return fit(
+    return course.fit(
         RefiningModel(model),
-        DesignBatches(prepare_split(train, peptide), preset.residues, preset, seed),
+        DesignBatches(prepare_split(train, peptide), preset.residues, preset, course.seed),
         val=DesignBatches(prepare_split(load_chains("val")[::2], peptide), preset.residues),
         config=preset.fit,
-        stop=None if minutes is None else MaxRuntime(60.0 * minutes),
-        seed=seed,
-        checkpoint=checkpoint,
-        resume=resume and any(folder.glob("checkpoint*")),
-        log=folder / "log.csv",
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; see the module."""
-    parser = argparse.ArgumentParser(prog=f"python -m {__spec__.name}", description="Train inverse folding.")
-    parser.add_argument("--preset", choices=sorted(PRESETS), default="small", help="size of model and training")
-    parser.add_argument("--out", type=Path, required=True, help="weights and card to write, without suffix")
-    parser.add_argument("--runs", type=Path, default=Path("runs/protein"), help="folder for checkpoint and log")
-    parser.add_argument("--seed", type=int, default=0, help="of parameters, order and noise")
-    parser.add_argument("--minutes", type=float, help="end this piece of the training after so long")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint, if there is one")
+    parser = training_parser(__spec__.name, "Train inverse folding.", ("small", "tiny"), runs="runs/protein")
     chosen = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    tune_cpu()
-    card = run(chosen.preset, chosen.out, chosen.runs, seed=chosen.seed, minutes=chosen.minutes, resume=chosen.resume)
-    for name, value in (card.metrics if card else {}).items():
-        _logger.info("%s: %g", name, value)
-    return 0
+    start_training()
+    return tell_card(run(chosen.preset, chosen.out, Course.from_options(chosen, f"design-{chosen.preset}")))
 
 
 if __name__ == "__main__":

@@ -11,19 +11,14 @@ after so long and is continued by the same command with ``--resume``.
 
 from __future__ import annotations
 
-import argparse
-import logging
-import platform
 import sys
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from gnnlib.encoder import Card, Encoder, GraphModel, seeded_parameters, tune_cpu
+from gnnlib.encoder import Encoder, GraphModel, seeded_parameters
 from gnnlib.heads.protein.chains import load_chains
 from gnnlib.heads.protein.design_backbone import fit_peptide
 from gnnlib.heads.protein.graphs.quality_graph import QUALITY_SPEC, QualityGraph, prepare_model, quality_graph
@@ -35,19 +30,19 @@ from gnnlib.heads.protein.scores.quality_scores import judge, measure_quality
 from gnnlib.heads.protein.training.decoy_sets import DecoyPlan, make_decoys
 from gnnlib.heads.protein.training.decoys import load_conformers
 from gnnlib.seeding import spawn_seeds
-from gnnlib.stop import MaxRuntime
-from gnnlib.training import FitConfig, FitResult, fit
-from gnnlib.training.provenance import source_commit
+from gnnlib.training import FitConfig, FitResult
+from gnnlib.training.command import Course, start_training, tell_card, training_parser
+from gnnlib.training.provenance import new_card
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
+    from gnnlib.encoder import Card
     from gnnlib.heads.protein.training.decoys import Decoy
     from gnnlib.typing import FloatArray
 
 __all__ = ["PRESETS", "Preset", "QualityBatches", "build_model", "main"]
-
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -166,9 +161,7 @@ def build_model(preset: Preset, peptide: FloatArray, *, seed: int = 0) -> GraphM
     return GraphModel(encoder, head)
 
 
-def run(
-    name: str, out: Path, runs: Path, *, seed: int = 0, minutes: float | None = None, resume: bool = False
-) -> Card | None:
+def run(name: str, out: Path, course: Course) -> Card | None:
     """Make decoys, train, measure and write one model; return its card, or None when time ran out before.
 
     Parameters
@@ -176,23 +169,15 @@ def run(
     name : {"small", "tiny"}
     out : path
         Weights and card, without suffix.
-    runs : path
-        Folder for decoys, checkpoint and log.
-    seed : int
-    minutes : float, optional
-        End this piece of the training after so long.
-    resume : bool
-        Go on from the checkpoint, if there is one.
+    course : Course
+        Where, with which seed, and for how long; the decoys lie beside its folder.
     """
     preset = PRESETS[name]
-    decoys = {plan.split: make_decoys(plan, runs / "decoys") for plan in preset.plans}
+    decoys = {plan.split: make_decoys(plan, course.folder.parent / "decoys") for plan in preset.plans}
     chains = [chain.structure() for chain in load_chains("train")]
     peptide = fit_peptide((chain.coords_angstrom, chain.segment) for chain in chains)
-    model = build_model(preset, peptide, seed=seed)
-    result = _train(
-        model, decoys, preset, peptide, runs / f"quality-{name}-{seed}", seed=seed, minutes=minutes, resume=resume
-    )
-    _logger.info("ended by %s; best: %s", result.stopped_by, result.best)
+    model = build_model(preset, peptide, seed=course.seed)
+    result = _train(model, decoys, preset, peptide, course)
     if result.stopped_by != "epochs":
         return None
     fit_readout(model, QualityBatches(decoys["train"][:_READOUT], peptide, preset.residues)(1))
@@ -200,16 +185,13 @@ def run(
     for split, models in {"test decoys": decoys["test"], "real conformers": load_conformers()}.items():
         lddt, gdt = judge(model, models)
         metrics |= {f"{key} ({split})": round(value, 4) for key, value in measure_quality(models, lddt, gdt).items()}
-    model.card = Card(
-        out.name,
+    model.card = new_card(
+        out,
         purpose="estimates lDDT of every residue and GDT_TS of a protein model without its native",
-        command=f"python -m {__spec__.name} --preset {name} --seed {seed} --out {out.as_posix()}",
+        command=f"python -m {__spec__.name} --preset {name}",
         data=_DATA.format(count=len(decoys["train"])),
-        seed=seed,
-        seconds=round(result.seconds, 1),
-        machine=f"{platform.machine()}, {torch.get_num_threads()} thread(s), device cpu",
-        date=datetime.now(UTC).date().isoformat(),
-        commit=source_commit(),
+        seed=course.seed,
+        seconds=result.seconds,
         metrics=metrics,
     )
     model.save(out)
@@ -225,45 +207,22 @@ _DATA = (
 
 
 def _train(
-    model: GraphModel,
-    decoys: dict[str, list[Decoy]],
-    preset: Preset,
-    peptide: FloatArray,
-    folder: Path,
-    *,
-    seed: int,
-    minutes: float | None,
-    resume: bool,
+    model: GraphModel, decoys: dict[str, list[Decoy]], preset: Preset, peptide: FloatArray, course: Course
 ) -> FitResult:
-    return fit(
+    return course.fit(
         model,
-        QualityBatches(decoys["train"], peptide, preset.residues, preset.noise_angstrom, seed),
+        QualityBatches(decoys["train"], peptide, preset.residues, preset.noise_angstrom, course.seed),
         val=QualityBatches(decoys["val"], peptide, preset.residues),
         config=preset.fit,
-        stop=None if minutes is None else MaxRuntime(60.0 * minutes),
-        seed=seed,
-        checkpoint=folder / "checkpoint",
-        resume=resume and any(folder.glob("checkpoint*")),
-        log=folder / "log.csv",
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; see the module."""
-    parser = argparse.ArgumentParser(prog=f"python -m {__spec__.name}", description="Train the judge of models.")
-    parser.add_argument("--preset", choices=sorted(PRESETS), default="small", help="size of model, data and training")
-    parser.add_argument("--out", type=Path, required=True, help="weights and card to write, without suffix")
-    parser.add_argument("--runs", type=Path, default=Path("runs/protein"), help="folder for decoys, checkpoint and log")
-    parser.add_argument("--seed", type=int, default=0, help="of parameters, order and noise")
-    parser.add_argument("--minutes", type=float, help="end this piece of the training after so long")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint, if there is one")
+    parser = training_parser(__spec__.name, "Train the judge of models.", ("small", "tiny"), runs="runs/protein")
     chosen = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    tune_cpu()
-    card = run(chosen.preset, chosen.out, chosen.runs, seed=chosen.seed, minutes=chosen.minutes, resume=chosen.resume)
-    for name, value in (card.metrics if card else {}).items():
-        _logger.info("%s: %g", name, value)
-    return 0
+    start_training()
+    return tell_card(run(chosen.preset, chosen.out, Course.from_options(chosen, f"quality-{chosen.preset}")))
 
 
 if __name__ == "__main__":
