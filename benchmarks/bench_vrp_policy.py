@@ -45,11 +45,11 @@ DECODERS: dict[str, tuple[Any, int]] = {
 }
 
 
-def instance(kind: str, seed: int) -> VRP:
+def instance(kind: str, seed: int, clients: int = CLIENTS) -> VRP:
     """Draw one instance."""
     if kind == "tsp":
-        return uniform_tour(CLIENTS, seed=seed)
-    return uniform_vrp(CLIENTS, windows=kind == "vrptw", seed=seed)
+        return uniform_tour(clients, seed=seed)
+    return uniform_vrp(clients, windows=kind == "vrptw", seed=seed)
 
 
 def reference(kind: str, problem: VRP) -> float:
@@ -97,7 +97,7 @@ def main() -> None:
         problems = [instance(kind, FIRST_SEED + number) for number in range(chosen.count)]
         best = [reference(kind, problem) for problem in problems]
         for name, method in methods(kind).items():
-            method(instance(kind, 1))  # compiled before it is timed
+            method(instance(kind, 1, 10))  # compiled before it is timed
             began = time.process_time()
             gaps = [100.0 * (method(problem) / known - 1.0) for problem, known in zip(problems, best, strict=True)]
             seconds = (time.process_time() - began) / len(problems)
