@@ -128,7 +128,7 @@ def bench_search() -> dict[str, Any]:
         train_policy("tiny", Path(folder) / "weak")
         weak = load(str(Path(folder) / "weak"))
     rows = []
-    for name, model, count in (("shipped policy", load_policy(), 5), ("trained for seconds", weak, 10)):
+    for name, model, count in (("shipped policy", load_policy(), 5), ("trained for seconds", weak, 5)):
         graphs = [random_graph(FAMILIES[i % 5], 100, seed=500 + i) for i in range(count)]
         for value in ("playout", "value head"):
             budgets = (0, 16, 64, 256) if value == "playout" else (16, 64)
