@@ -135,6 +135,11 @@ def test_advice_is_readable_and_explained():
         assert str(Pipeline.parse("classification", entry.pipeline)) == entry.pipeline
     assert len(advice.neighbours) == 5
     json.dumps(advice.to_dict())
+    assert len(advice.moved) == 4
+    assert all(0 <= regret <= 1 for regret in advice.moved.values())
+    silent = recommend_pipelines(x, y, k=4)
+    if silent.pipelines[0] == advice.pipelines[0]:
+        assert silent.moved["all meta-features"] == advice.moved["all meta-features"]
     assert "nearest" in advice.summary()
     assert recommend_pipelines(x, y, k=4, description="measurements of plants").pipelines == advice.pipelines
 

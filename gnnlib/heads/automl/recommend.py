@@ -80,6 +80,9 @@ class Recommendation(Result):
     source : {"experience", "portfolio"}
         Where the pipelines come from.
     reason : str
+    moved : dict of str to float
+        Expected regret of the first pipeline over all known data sets alike, and as each view of the table sees it: what
+        the meta-features and the words changed. Empty for the static portfolio.
     """
 
     task: str
@@ -88,6 +91,7 @@ class Recommendation(Result):
     novelty: float
     source: str
     reason: str
+    moved: Mapping[str, float] = field(default_factory=dict)
     _map: tuple[FloatArray, FloatArray] | None = field(default=None, repr=False, metadata={"export": False})
 
     def _rows(self) -> list[tuple[str, str]]:
@@ -96,7 +100,9 @@ class Recommendation(Result):
             for place, p in enumerate(self.pipelines, start=1)
         ]
         near = ", ".join(f"{n.name} ({n.weight:.0%})" for n in self.neighbours)
-        return [*rows, ("nearest", near or "none"), ("why", self.reason)]
+        moved = ", ".join(f"{view} {regret:.2f}" for view, regret in self.moved.items())
+        more = [("first pipeline", moved)] if moved else []
+        return [*rows, ("nearest", near or "none"), ("why", self.reason), *more]
 
     def plot(self, *, ax: Axes | None = None) -> Axes:
         """Draw the known data sets in two dimensions, large where they count, and the new one; return the axes."""
@@ -194,7 +200,11 @@ def recommend_pipelines(
     shown = ", ".join(n.name for n in neighbours[:3])
     reason = f"these did well where {shown} and others like it were concerned, and complement each other"
     place = _place(model, model.scale.transform(features[None])), query.weights
-    return Recommendation(chosen_task, pipelines, neighbours, query.novelty, "experience", reason, place)
+    first = model.regret[:, model.meta.pipelines.index(pipelines[0].pipeline)] if pipelines else None
+    moved = {} if first is None else {"over all": float(first.mean())}
+    if first is not None:
+        moved.update({view: float(weights @ first) for view, weights in query.views.items()})
+    return Recommendation(chosen_task, pipelines, neighbours, query.novelty, "experience", reason, moved, place)
 
 
 def _choose(model: Recommender, query: Query, k: int, observed: Mapping[str, float]) -> tuple[RecommendedPipeline, ...]:

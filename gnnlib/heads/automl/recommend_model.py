@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import math
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -38,6 +38,9 @@ _FEW = tuple(name for name in FEATURES if not name.startswith(("Min", "Max", "Qu
 _FEWEST = 8
 """Fewer data sets cannot be told apart by trees; all then count alike."""
 
+
+VIEWS = ("counts and means", "all meta-features", "meta-features and words")
+"""What each of the three forests looks at."""
 
 _SMALL = 0.005
 """Differences of errors below this are noise."""
@@ -92,10 +95,13 @@ class Query:
         How much each known data set counts, sum 1.
     novelty : float
         Distance to the nearest known data set, in units of what is usual among the known ones: above 1 is unusual.
+    views : dict of str to array [D]
+        The weights by each forest alone: what counts, all meta-features, and meta-features with words say.
     """
 
     weights: FloatArray
     novelty: float
+    views: Mapping[str, FloatArray] = field(default_factory=dict)
 
 
 class Recommender:
@@ -182,7 +188,7 @@ class Recommender:
         weights = self.settings.trust * np.mean(found, axis=0) + (1 - self.settings.trust) * self.even
         # A data set unlike all others shares leaves by accident: what helps on the whole is the better advice.
         doubt = min(max(novelty - 1.0, 0.0), 1.0)
-        return Query((1 - doubt) * weights + doubt * self.even, novelty)
+        return Query((1 - doubt) * weights + doubt * self.even, novelty, dict(zip(VIEWS, found, strict=True)))
 
     def expected_regret(self, query: Query) -> tuple[FloatArray, FloatArray]:
         """Return mean and standard deviation of every pipeline's regret, each [P]."""
