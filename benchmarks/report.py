@@ -258,7 +258,7 @@ SECTIONS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
 }
 
 
-AREAS = ("report_protein", "report_scene")
+AREAS = ("report_vrp", "report_graphs", "report_automl", "report_meta", "report_protein", "report_scene")
 """Modules beside this one whose `lines()` are the sections of the other heads."""
 
 

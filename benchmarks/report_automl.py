@@ -12,7 +12,7 @@ _NAMES = {
     "portfolio": "static portfolio",
     "flaml": "FLAML",
     "autogluon": "AutoGluon",
-    "lightgbm": "LightGBM defaults",
+    "lightgbm": "LightGBM",
     "histgb": "HistGB defaults",
     "forest": "random forest defaults",
 }
@@ -113,11 +113,12 @@ def lines() -> list[str]:
     payload = record.read("automl")
     if payload is None or not payload.get("rows"):
         return []
-    versions = ", ".join(f"{name} {version}" for name, version in payload.get("versions", {}).items())
+    versions = {**payload.get("versions", {}), **payload.get("peers", {})}
+    versions_text = ", ".join(f"{_name(name)} {version}" for name, version in versions.items())
     found = [
         "## AutoML: tables to predictors",
         "",
-        f"Taken {payload['date']} at commit `{payload['commit']}` on {payload['machine']}; {versions}.",
+        f"Taken {payload['date']} at commit `{payload['commit']}` on {payload['machine']}; {versions_text}.",
         "",
         "One core, one process a run; a quarter of the rows is kept for judging. AUC for two classes (higher is better), "
         "log loss for more and RMSE for numbers (lower is better). Families of these tables are not in the data that the "

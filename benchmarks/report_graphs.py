@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import record
-from report_protein import groups, shown, table, taken
+from report_tables import groups, shown, table, taken
 
 TITLES = {
     "trees": "learned spanning trees against exact ones",

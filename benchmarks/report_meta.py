@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import record
-from report_protein import groups, shown, table, taken
+from report_tables import groups, shown, table, taken
 
 TITLES = {
     "hpo": "AutoML: hyper-parameter search at equal evaluations",

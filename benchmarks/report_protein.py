@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import record
-from report_tables import table, taken
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from report_tables import groups, shown, table, taken
 
 TITLES = {
     "reading": "parse a file and join residues by k-NN and radius",
@@ -23,30 +20,6 @@ TITLES = {
 }
 # Columns that carry no figure for the reader of a table.
 _HIDDEN = {"fit_s", "source_file"}
-
-
-def shown(value: Any) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
-    if isinstance(value, (list, tuple)):
-        return " to ".join(shown(item) for item in value)
-    return str(value).replace("|", "/").replace("\n", " ")
-
-
-def groups(rows: list[dict[str, Any]]) -> Iterable[list[dict[str, Any]]]:
-    """Rows that follow each other and have the same columns share a table."""
-    part: list[dict[str, Any]] = []
-    for row in rows:
-        if part and list(row) != list(part[0]):
-            yield part
-            part = []
-        part.append(row)
-    if part:
-        yield part
 
 
 def section(name: str, payload: dict[str, Any]) -> list[str]:

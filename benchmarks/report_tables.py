@@ -19,3 +19,28 @@ def taken(payload: dict[str, Any]) -> str:
     """Say when, where and with what the figures of a JSON file were taken."""
     versions = ", ".join(f"{name} {version}" for name, version in payload.get("versions", {}).items())
     return f"Taken {payload['date']} at commit `{payload['commit']}` on {payload['machine']}; {versions}."
+
+
+def shown(value: Any) -> str:
+    """Return the text of a cell."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+    if isinstance(value, (list, tuple)):
+        return " to ".join(shown(item) for item in value)
+    return str(value).replace("|", "/").replace("\n", " ")
+
+
+def groups(rows: list[dict[str, Any]]) -> Iterable[list[dict[str, Any]]]:
+    """Rows that follow each other and have the same columns share a table."""
+    part: list[dict[str, Any]] = []
+    for row in rows:
+        if part and list(row) != list(part[0]):
+            yield part
+            part = []
+        part.append(row)
+    if part:
+        yield part

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import record
-from report_protein import table, taken
+from report_tables import table, taken
 from vrp import sets
 
 _NOTES = (
