@@ -40,7 +40,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 notebooks
 
 notebooks: export MPLBACKEND := module://matplotlib_inline.backend_inline
@@ -57,9 +57,16 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/bench_bound.py
 	$(BIN)/python benchmarks/bench_tsp_prior.py
 	$(BIN)/python benchmarks/bench_tsp.py
+	$(BIN)/python benchmarks/bench_vrp.py
+	$(BIN)/python benchmarks/bench_vrp_prior.py
+	$(BIN)/python benchmarks/bench_graphs.py
+	$(BIN)/python benchmarks/bench_hpo.py
+	$(BIN)/python benchmarks/bench_meta.py
+	$(BIN)/python benchmarks/bench_automl.py
 	$(BIN)/python benchmarks/bench_protein.py
 	$(BIN)/python benchmarks/bench_scene.py
 	$(BIN)/python benchmarks/report.py
 
 clean:
+	find gnnlib -name '*.nb[ci]' -delete  # compiled kernels, which remember where modules were
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis demo
