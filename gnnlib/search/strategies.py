@@ -184,31 +184,30 @@ class BanditStrategy:
         self._brackets: list[list[Rung]] = []
         self._bracket: list[Rung] = []
         self._queue: list[Point] = []
-        self._waiting = 0
+        self._members: list[Point] = []
         self._rung: list[tuple[float, int, Point]] = []
 
     def propose(self, history: History) -> tuple[Point, float] | None:
         """Return the next configuration of the rung, or a fresh one of the best arm while the rung is still running."""
         if self.options.min_fidelity >= 1.0:
             return self._fresh(history), 1.0
-        if not self._bracket and not self._queue and not self._waiting:
+        if not self._bracket and not self._queue and not self._members:
             self._open_bracket(history)
-        if not self._queue and self._waiting:
+        if not self._queue and self._members:
             return self._fresh(history), self.options.min_fidelity
         fidelity = self._bracket[0].fidelity
-        self._waiting += 1
-        return self._queue.pop(0), fidelity
+        self._members.append(self._queue.pop(0))
+        return self._members[-1], fidelity
 
     def tell(self, point: Point, value: float, fidelity: float) -> None:
         """Note a finished trial; promote the best of a rung once it is complete."""
         self.results.append((point, value, fidelity))
-        if self.options.min_fidelity >= 1.0 or not self._bracket or fidelity != self._bracket[0].fidelity:
+        place = next((i for i, member in enumerate(self._members) if member is point), None)
+        if place is None:  # asked while the rung was running, and no part of it
             return
-        if self._waiting == 0:
-            return
-        self._waiting -= 1
+        del self._members[place]
         self._rung.append((value if math.isfinite(value) else math.inf, len(self._rung), point))
-        if self._queue or self._waiting:
+        if self._queue or self._members:
             return
         self._bracket = self._bracket[1:]
         if self._bracket:

@@ -150,6 +150,19 @@ def test_hyperband_spends_little_on_most_configurations():
     assert [round(9 * f) for f in seen] == [1] * 9 + [3] * 3 + [9] + [3] * 5 + [9] + [9] * 3
 
 
+def test_trials_asked_while_a_rung_runs_are_no_part_of_it():
+    search = HyperSearch(PLANE, strategy="bandit", options=SearchOptions(min_fidelity=1 / 9), seed=0)
+    rung = [search.ask() for _ in range(9)]
+    extra = [search.ask() for _ in range(5)]
+    for trial in extra:
+        search.tell(trial, -1.0)  # better than all of the rung
+    for value, trial in enumerate(rung):
+        search.tell(trial, float(value))
+    promoted = [search.ask() for _ in range(3)]
+    assert [trial.fidelity for trial in promoted] == pytest.approx([1 / 3] * 3)
+    assert [trial.point for trial in promoted] == [trial.point for trial in rung[:3]]
+
+
 def test_hyperband_promotes_the_best_of_a_rung():
     options = SearchOptions(min_fidelity=1 / 9)
     result = HyperSearch(PLANE, strategy="bandit", options=options, seed=0).run(
