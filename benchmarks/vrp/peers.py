@@ -116,13 +116,18 @@ def pyvrp(problem: VRP, seconds: float, seed: int) -> Answer:
     ]
     if any(kind.distance_cost != int(kind.distance_cost) or kind.end is None for kind in problem.vehicle_types):
         raise UnsuitedError("costs per distance are no whole numbers")
+    distances = _whole(problem.travel.distance_matrix(), scale)
+    if problem.backhaul:  # no way from a pickup to a delivery, nor from the depot to a pickup
+        takes = np.concatenate([np.zeros(first, bool), (problem.pickup > 0.0).any(axis=1)])
+        gives = np.concatenate([np.zeros(first, bool), ~takes[first:]])
+        distances[np.ix_(takes, gives)] = distances[:first, takes] = 10_000_000
     groups = [peer.ClientGroup([position[c] for c in group.clients], group.required) for group in problem.groups]
     data = peer.ProblemData(
         [peer.Location(float(x), float(y)) for x, y in places],
         clients,
         depots,
         kinds,
-        [_whole(problem.travel.distance_matrix(), scale)],
+        [distances],
         [_whole(problem.travel.duration_matrix(), scale)],
         groups,
         shipments,
