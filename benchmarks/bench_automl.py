@@ -221,11 +221,23 @@ def run_one(system: str, table: str, number: int, seconds: float) -> dict[str, A
             row["roc_auc"] = float(roc_auc_score(y_test == classes[1], proba[:, 1]))
         row["score"] = row["roc_auc"] if metric == "roc_auc" else -row["log_loss"]
     row["predict_s"] = round(time.perf_counter() - began, 3)
-    row["cpu_s"] = round(used.user + used.children_user - cpu.user - cpu.children_user, 1)
+    spent = used.user + used.children_user - cpu.user - cpu.children_user
+    row["cpu_s"] = round(spent + (_worker_seconds() if system in {"gnnlib", "portfolio"} else 0.0), 1)
     if hasattr(model, "result_"):
         row |= {"trials": len(model.result_.trials), "complete": model.result_.num_complete, "first_s": _first(model)}
         row["members"] = [[text, round(weight, 3)] for text, weight in model.result_.members]
     return row
+
+
+def _worker_seconds() -> float:
+    """CPU seconds of gnnlib's worker processes and of the trials that they ran; they outlive the fit."""
+    from gnnlib.heads.automl.runner_pool import LocalPool
+
+    total = 0
+    for worker in LocalPool._idle:  # noqa: SLF001
+        fields = Path(f"/proc/{worker.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        total += sum(map(int, fields[11:15]))
+    return total / os.sysconf("SC_CLK_TCK")
 
 
 def _first(model: Any) -> float | None:
@@ -241,6 +253,13 @@ def python_for(system: str) -> str | None:
         if python and subprocess.run([python, "-c", NEEDS[system]], capture_output=True, check=False).returncode == 0:
             return python
     return None
+
+
+def version_of(system: str, python: str) -> str:
+    """Return the version of a peer in the Python that runs it."""
+    name = {"autogluon": "autogluon.tabular"}.get(system, system)
+    code = f"import importlib.metadata as m; print(m.version({name!r}))"
+    return subprocess.run([python, "-c", code], capture_output=True, text=True, check=False).stdout.strip()
 
 
 def launch(python: str, system: str, table: str, number: int, seconds: float) -> dict[str, Any]:
@@ -279,6 +298,7 @@ def main() -> None:
     payload["missing"] = sorted(
         {*payload.get("missing", [])} - set(pythons) | {s for s, p in pythons.items() if p is None}
     )
+    payload["peers"] = payload.get("peers", {}) | {s: version_of(s, p) for s, p in pythons.items() if p and s in NEEDS}
     began = time.perf_counter()
     for number in range(options.splits):
         for seconds in map(float, options.seconds.split(",")):
@@ -291,7 +311,7 @@ def main() -> None:
                     if time.perf_counter() - began > 60.0 * options.minutes:
                         return
                     payload["rows"][key] = launch(python, system, table, number, seconds)
-                    payload |= record.environment("scikit-learn", "lightgbm", "flaml", "autogluon.tabular")
+                    payload |= record.environment("scikit-learn", "lightgbm")
                     record.write(options.name, payload)
                     print(key, json.dumps(payload["rows"][key])[:160], flush=True)
 

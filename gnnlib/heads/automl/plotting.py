@@ -53,7 +53,7 @@ def plot_anytime(result: AutoMLResult, *, ax: Axes | None = None) -> Axes:
             # failures far off would flatten the curve
             scores = np.array([trial.score for trial in finished] + known[:, 1].tolist())
             low, high = np.percentile(scores, [10, 90])
-            margin = 0.1 * max(np.ptp(scores[(scores >= low) & (scores <= high)]), 1e-9)
+            margin = 0.1 * max(high - low, 1e-9)
             axes.set_ylim(min(low, known[:, 1].min()) - margin, max(high, known[:, 1].max()) + margin)
             axes.legend()
         if np.isfinite(result.seconds_asked):

@@ -98,8 +98,8 @@ def default_start(task: Task, *, needs_probabilities: bool = False) -> list[Pipe
 
     Examples
     --------
-    >>> sorted({pipeline.family for pipeline in default_start("regression")[:8]})
-    ['boosting', 'forest', 'kernel', 'linear', 'network']
+    >>> {"boosting", "linear", "kernel", "forest", "network"} <= {item.family for item in default_start("regression")}
+    True
     """
     usual = [Pipeline.parse(task, text) for text in (_CLASSIFICATION if task == "classification" else _REGRESSION)]
     shipped = [item for item in static_portfolio(task) if not (needs_probabilities and is_coarse(item))][: len(usual)]
