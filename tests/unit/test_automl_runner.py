@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import gnnlib
+from gnnlib.errors import InputError
 from gnnlib.heads.automl.ensembles import select_members
 from gnnlib.heads.automl.estimators import AutoClassifier, AutoRegressor
 from gnnlib.heads.automl.grammar import Grammar
@@ -29,7 +30,7 @@ from gnnlib.heads.automl.runner_order import Proposer, default_start
 from gnnlib.heads.automl.runner_pool import LocalPool, WorkFolder, store_data
 from gnnlib.heads.automl.table import MatrixLayout, TableProfile
 from gnnlib.heads.automl.worker import Job, TrialData, fit_pipeline, load_data, predict_with, run_job
-from gnnlib.stop import MaxRuntime, MaxTrials
+from gnnlib.stop import AnyOf, MaxRuntime, MaxTrials
 
 RIDGE = "median > ordinal > standard > ridge > none"
 SLOW = "median > ordinal > standard > gp > none"
@@ -307,6 +308,15 @@ def test_time_is_kept_and_told():
     assert 0.5 < model.result_.seconds < 60.0, "generous, for a busy machine; the benchmark measures it"
     assert model.result_.seconds_asked == 2.0
     assert model.score(X, X[:, 0]) > 0.3
+
+
+def test_trials_are_counted_and_combine_with_other_stops():
+    clock = AnyOf(MaxRuntime(60), MaxTrials(3)).start()
+    assert clock.remaining_iterations == 3
+    assert not clock.update(iterations=2)
+    assert clock.update(iterations=3)
+    with pytest.raises(InputError, match="`trials` must be a number >= 0"):
+        MaxTrials(-1)
 
 
 def test_a_script_needs_no_main_guard(tmp_path):
