@@ -153,10 +153,7 @@ def _cross(u: Reals, v: Reals, w: Reals, z: Reals, out: Reals) -> None:
 
 @nb.njit(cache=True, fastmath=_FAST, error_model="numpy")
 def _features(x: Reals, f: Reals, bonds: Reals, areas: Reals) -> None:
-    """Six distances and two triple products (in 10 cubic angstrom) of every five residues in a row.
-
-    Also writes the bonds [3, L-1] and the cross products of each with the next [3, L-2].
-    """
+    """Six distances, two triple products (10 cubic angstrom) of all stretches; bonds, and cross products of the next."""
     count = f.shape[1]
     for k, (p, q) in enumerate(_PAIRS):
         _span(x, p, q, f[k])
