@@ -1,6 +1,6 @@
 """The learned constructive policy alone: greedy, sampling, beam and tree search with the same weights.
 
-    python benchmarks/bench_vrp_policy.py               # about eight CPU minutes
+    python benchmarks/bench_vrp_policy.py               # about ten CPU minutes
     python benchmarks/bench_vrp_policy.py --count 4 --kinds cvrp
 
 Instances are the usual uniform ones with 100 clients (whole-number seeds, which no training has seen). Gaps are to the
