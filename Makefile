@@ -58,6 +58,7 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/bench_tsp_prior.py
 	$(BIN)/python benchmarks/bench_tsp.py
 	$(BIN)/python benchmarks/bench_vrp.py
+	$(BIN)/python benchmarks/bench_vrp_policy.py
 	$(BIN)/python benchmarks/bench_vrp_prior.py
 	$(BIN)/python benchmarks/bench_graphs.py
 	$(BIN)/python benchmarks/bench_hpo.py

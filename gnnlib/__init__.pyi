@@ -68,6 +68,9 @@ from .errors import (
     MissingExtraError as MissingExtraError,
 )
 from .errors import (
+    MissingFileError as MissingFileError,
+)
+from .errors import (
     WeightsError as WeightsError,
 )
 from .graphs.schema import GraphSpec as GraphSpec
@@ -75,6 +78,7 @@ from .graphs.schema import GraphTensors as GraphTensors
 from .heads.automl.estimators import AutoClassifier as AutoClassifier
 from .heads.automl.estimators import AutoRegressor as AutoRegressor
 from .heads.automl.experience import ExperienceStore as ExperienceStore
+from .heads.automl.problem import AutoMLParams as AutoMLParams
 from .heads.automl.recommend import fit_meta as fit_meta
 from .heads.automl.recommend import recommend_pipelines as recommend_pipelines
 from .heads.combinatorial.mst.api import spanning_tree as spanning_tree
