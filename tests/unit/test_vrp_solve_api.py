@@ -10,6 +10,7 @@ import pytest
 
 from gnnlib.errors import InputError
 from gnnlib.heads.combinatorial.vrp.api import solve_vrp, warm_up
+from gnnlib.heads.combinatorial.vrp.generate import generate_vrp
 from gnnlib.heads.combinatorial.vrp.metrics import check_routes
 from gnnlib.heads.combinatorial.vrp.params import RouteParams
 from gnnlib.heads.combinatorial.vrp.problem import VRP, VehicleType
@@ -196,3 +197,26 @@ def test_bad_options_are_refused_with_what_must_hold(options, words):
 def test_bad_settings_are_refused(options):
     with pytest.raises(InputError, match="must be"):
         RouteParams(**options)
+
+
+@pytest.mark.parametrize("windows", [False, True])
+@pytest.mark.parametrize("prior", ["distance", "gnn", None])
+def test_every_prior_leads_to_checked_routes(prior, windows):
+    problem = generate_vrp(40, windows=windows, seed=3)
+    results = [solve_vrp(problem, stop=MaxIterations(600), seed=1, prior=prior) for _ in range(2)]
+    assert results[0].feasible
+    assert not results[0].unserved
+    assert results[0].routes == results[1].routes
+    assert results[0].cost <= 1.05 * solve_vrp(problem, stop=MaxIterations(600), seed=1).cost
+
+
+def test_the_network_is_not_asked_when_too_little_time_is_left(monkeypatch):
+    def fail(*args, **kwargs):
+        raise AssertionError("the network was asked")
+
+    for module in ("decode_plain", "decode_rich"):
+        monkeypatch.setattr(f"gnnlib.heads.combinatorial.vrp.{module}.order_neighbours", fail)
+    problem = generate_vrp(100, seed=3)
+    assert solve_vrp(problem, stop=MaxRuntime(0.05), seed=1, prior="gnn").feasible
+    with pytest.raises(AssertionError, match="was asked"):
+        solve_vrp(problem, stop=MaxRuntime(1.0), seed=1, prior="gnn")

@@ -13,6 +13,7 @@ from gnnlib.errors import InputError
 from gnnlib.heads.combinatorial.vrp.decode import RouteSearch
 from gnnlib.heads.combinatorial.vrp.explain import explain_unservable
 from gnnlib.heads.combinatorial.vrp.params import RouteParams
+from gnnlib.heads.combinatorial.vrp.priors import PRIORS, load_scores
 from gnnlib.heads.combinatorial.vrp.problem import VRP
 from gnnlib.heads.combinatorial.vrp.result import RouteResult
 from gnnlib.seeding import spawn_seeds
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["solve_vrp", "warm_up"]
 
-PRIORS = (None,)
-"""What `solve_vrp` takes as ``prior=``."""
+ALL_NEIGHBOURS = 100
+"""As many neighbours as the search ever looks at."""
 
 
 def solve_vrp(
@@ -39,7 +40,7 @@ def solve_vrp(
     seed: int | None = 0,
     warm_start: RouteResult | Sequence[Sequence[int]] | None = None,
     n_jobs: int = 1,
-    prior: str | None = None,
+    prior: str | None = "distance",
     params: RouteParams | None = None,
     progress: bool = False,
 ) -> RouteResult:
@@ -63,8 +64,10 @@ def solve_vrp(
         costs more.
     n_jobs : int
         Processes that search from different seeds; the best answer counts. -1 takes all cores.
-    prior : None
-        What guides the search.
+    prior : {"distance", "gnn", None}, default "distance"
+        Next to whom a client may be inserted: its nearest `RouteParams.num_neighbours`, as many that the shipped graph
+        network prefers (its time counts; where the stop leaves too little, the nearest are taken), or all that the
+        search ever looks at.
     params : RouteParams, optional
         Settings of the search.
     progress : bool
@@ -93,17 +96,19 @@ def solve_vrp(
     criterion = MaxRuntime(5.0) if stop is None else stop
     if not isinstance(criterion, StopCriterion):
         raise InputError(f"`stop` must be a stopping criterion such as MaxRuntime(5), found {criterion!r}")
-    if prior not in PRIORS:
-        raise InputError(f"`prior` must be one of {PRIORS}, found {prior!r}")
+    if prior is not None and prior not in PRIORS:
+        raise InputError(f"`prior` must be one of {', '.join(map(repr, PRIORS))} or None, found {prior!r}")
     settings = RouteParams() if params is None else params
+    if prior is None:
+        settings = dataclasses.replace(settings, num_neighbours=max(ALL_NEIGHBOURS, settings.num_neighbours))
     warm = _warm_result(problem, warm_start)
     start = None if warm is None else (warm.routes, warm.vehicle_types)
     jobs = _num_jobs(n_jobs)
-    warm_up()
+    _get_ready(prior)
     if jobs == 1:
-        runs = [_search(problem, criterion, settings, seed, start, progress)]
+        runs = [_search(problem, criterion, settings, seed, start, prior, progress)]
     else:
-        runs = _search_many(problem, criterion, settings, seed, start, jobs)
+        runs = _search_many(problem, criterion, settings, seed, start, prior, jobs)
     details: dict[str, Any] = {"seed": seed, "prior": prior, "n_jobs": jobs, "stop": repr(criterion)}
     found = [
         RouteResult.from_routes(
@@ -120,6 +125,13 @@ def solve_vrp(
     return best
 
 
+def _get_ready(prior: str | None) -> None:
+    """Compile and load what the search needs; none of it counts against a stop."""
+    warm_up()
+    if prior == "gnn":
+        load_scores()
+
+
 def _rank(result: RouteResult) -> tuple[bool, int, float]:
     return not result.feasible, len(result.violations), result.cost
 
@@ -130,24 +142,32 @@ def _search(
     settings: RouteParams,
     seed: int | None,
     start: Start | None,
+    prior: str | None = "distance",
     progress: bool = False,  # noqa: FBT001, FBT002 (called by position from worker processes)
 ) -> Run:
     clock = criterion.start()
-    search = RouteSearch(problem, clock, settings, seed, start)
+    search = RouteSearch(problem, clock, settings, seed, start, prior)
     search.anneal(progress=progress)
     routes, kinds = search.routes()
     return routes, kinds, search.trace, clock.iterations, clock.elapsed_s
 
 
 def _search_many(
-    problem: VRP, criterion: StopCriterion, settings: RouteParams, seed: int | None, start: Start | None, jobs: int
+    problem: VRP,
+    criterion: StopCriterion,
+    settings: RouteParams,
+    seed: int | None,
+    start: Start | None,
+    prior: str | None,
+    jobs: int,
 ) -> list[Run]:
     """Search from several seeds at once, each in a process of its own whose start is not counted."""
     from joblib import Parallel, delayed  # starting processes is not everybody's wish
 
     with Parallel(n_jobs=jobs) as parallel:
-        parallel(delayed(warm_up)() for _ in range(jobs))
-        return list(parallel(delayed(_search)(problem, criterion, settings, s, start) for s in spawn_seeds(seed, jobs)))
+        parallel(delayed(_get_ready)(prior) for _ in range(jobs))
+        seeds = spawn_seeds(seed, jobs)
+        return list(parallel(delayed(_search)(problem, criterion, settings, s, start, prior) for s in seeds))
 
 
 def _num_jobs(n_jobs: int) -> int:

@@ -31,6 +31,9 @@ _FIXED_SLICE = 500
 _CHECK_S = 1.2e-5
 """Seconds a client that are kept for costing and checking the answer."""
 
+_PRIOR_S = 1e-3
+"""Seconds a client that must be left for the graph network to be asked; it takes about a third of that."""
+
 _OPEN_ENDED = 200_000
 """Rounds of one annealing when neither time nor iterations are limited; then it begins again at half the heat."""
 
@@ -48,6 +51,8 @@ class RouteSearch:
     seed : int or None
     start : (routes, types), optional
         Routes to start from.
+    prior : {"distance", "gnn", None}
+        See `gnnlib.heads.combinatorial.vrp.api.solve_vrp`.
     """
 
     problem: VRP
@@ -55,15 +60,17 @@ class RouteSearch:
     params: RouteParams
     seed: int | None
     start: tuple[Sequence[Sequence[int]], Sequence[int]] | None = None
+    prior: str | None = "distance"
     trace: list[tuple[float, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.engine: PlainEngine | RichEngine
+        is_learned = self.prior == "gnn" and self.clock.remaining_s > _PRIOR_S * self.problem.num_clients
         if is_plain(self.problem):
             start = None if self.start is None else self.start[0]
-            self.engine = PlainEngine(self.problem, self.params, self.seed, start)
+            self.engine = PlainEngine(self.problem, self.params, self.seed, start, is_learned=is_learned)
         else:
-            self.engine = RichEngine(self.problem, self.params, self.seed, self.start)
+            self.engine = RichEngine(self.problem, self.params, self.seed, self.start, is_learned=is_learned)
         self._step = self.engine.step
         self._report(0)
 

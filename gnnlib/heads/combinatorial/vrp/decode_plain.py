@@ -13,6 +13,7 @@ from gnnlib.heads.combinatorial.kernels.vrp_cvrp import anneal_cvrp
 from gnnlib.heads.combinatorial.kernels.vrp_savings import savings_routes
 from gnnlib.heads.combinatorial.kernels.vrp_strings import PRED, ROUTE, SUCC
 from gnnlib.heads.combinatorial.vrp.arrays import nearest_clients
+from gnnlib.heads.combinatorial.vrp.priors import order_neighbours
 from gnnlib.heads.combinatorial.vrp.travel import ROUNDINGS, round_distances
 from gnnlib.seeding import spawn_seeds
 
@@ -39,10 +40,18 @@ class PlainEngine:
     seed : int or None
     start : sequence of sequences of int, optional
         Routes to start from, each within the capacity; default: savings.
+    is_learned : bool
+        Whether the graph network chooses next to whom a client may be inserted.
     """
 
     def __init__(
-        self, problem: VRP, params: RouteParams, seed: int | None, start: Sequence[Sequence[int]] | None = None
+        self,
+        problem: VRP,
+        params: RouteParams,
+        seed: int | None,
+        start: Sequence[Sequence[int]] | None = None,
+        *,
+        is_learned: bool = False,
     ) -> None:
         self.problem = problem
         kind, coords = problem.vehicle_types[0], problem.travel.coords
@@ -51,6 +60,9 @@ class PlainEngine:
             raise InputError("a plain problem needs `coords`, found none")
         wide = max(params.num_neighbours, _RUIN_NEAR if places <= _LARGE else _RUIN_NEAR_LARGE)
         near, apart = nearest_clients(coords[1:], wide)
+        if is_learned:
+            order = order_neighbours(problem, near, prior="gnn", count=params.num_neighbours)
+            near, apart = np.take_along_axis(near, order, axis=1), np.take_along_axis(apart, order, axis=1)
         self._near = np.zeros((places, near.shape[1]), np.uint32)
         self._near[1:] = near + 1
         self._apart = np.zeros(self._near.shape)

@@ -12,6 +12,7 @@ from gnnlib.heads.combinatorial.kernels.vrp_rich import anneal_rich
 from gnnlib.heads.combinatorial.kernels.vrp_rich_recreate import insert_tasks
 from gnnlib.heads.combinatorial.kernels.vrp_strings import PRED, ROUTE, SUCC
 from gnnlib.heads.combinatorial.vrp.arrays import rich_arrays
+from gnnlib.heads.combinatorial.vrp.priors import order_neighbours
 from gnnlib.seeding import numpy_generator, spawn_seeds
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class RichEngine:
     seed : int or None
     start : (routes, types), optional
         Routes to start from; those that may not be driven are taken apart. Default: insertion one by one.
+    is_learned : bool
+        Whether the graph network chooses next to whom a client may be inserted.
     """
 
     def __init__(
@@ -45,11 +48,20 @@ class RichEngine:
         params: RouteParams,
         seed: int | None,
         start: tuple[Sequence[Sequence[int]], Sequence[int]] | None = None,
+        *,
+        is_learned: bool = False,
     ) -> None:
         self.problem = problem
         self._data = data = rich_arrays(
             problem, params.num_neighbours, least_routes=0 if start is None else len(start[0])
         )
+        if is_learned:
+            first = problem.num_depots
+            rows = data.near[first:]
+            order = order_neighbours(
+                problem, np.where(rows >= 0, rows - first, -1), prior="gnn", count=params.num_neighbours
+            )
+            rows[:] = np.take_along_axis(rows, order, axis=1)
         seeds = spawn_seeds(seed, 3)
         self._rng = np.array([seeds[0] << 31 | seeds[1] | 1], np.uint64)
         self._order = numpy_generator(seeds[2])

@@ -6,24 +6,32 @@ distance as the search expects, and all others after it.
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from gnnlib.errors import InputError
-from gnnlib.heads.combinatorial.vrp.graph import route_graph
 
 if TYPE_CHECKING:
     from gnnlib.encoder import GraphModel
     from gnnlib.heads.combinatorial.vrp.problem import VRP
     from gnnlib.typing import FloatArray, IntArray
 
-__all__ = ["PRIORS", "arc_scores", "order_neighbours"]
+__all__ = ["PRIORS", "arc_scores", "load_scores", "order_neighbours"]
 
 Prior = Literal["gnn", "distance"]
 PRIORS: tuple[Prior, ...] = ("gnn", "distance")
 
 _WEIGHTS = "vrp-policy"
+
+
+@functools.cache
+def load_scores() -> GraphModel:
+    """Return the shipped model, which is read once; the first call also imports torch."""
+    from gnnlib.encoder import load
+
+    return load(_WEIGHTS)
 
 
 def arc_scores(problem: VRP, model: GraphModel | None = None) -> tuple[IntArray, FloatArray, FloatArray]:
@@ -46,12 +54,13 @@ def arc_scores(problem: VRP, model: GraphModel | None = None) -> tuple[IntArray,
     """
     import torch
 
-    from gnnlib.encoder import load
+    from gnnlib.encoder import one_thread
+    from gnnlib.heads.combinatorial.vrp.graph import route_graph
     from gnnlib.heads.combinatorial.vrp.head import RouteScores
 
-    model = load(_WEIGHTS) if model is None else model
+    model = load_scores() if model is None else model
     graph = route_graph(problem)
-    with torch.inference_mode():
+    with torch.inference_mode(), one_thread():
         scores = model(graph)
     if not isinstance(scores, RouteScores):
         raise InputError(f"the model must score the arcs of a routing problem, found {type(scores).__name__}")
@@ -68,7 +77,7 @@ def order_neighbours(
     ----------
     problem : VRP
     near : int array [n, K]
-        Other clients of each client, nearest first, numbered from 0.
+        Other clients of each client, nearest first, numbered from 0; -1 fills up.
     prior : {"gnn", "distance"}
         With "distance" the lists stay as they are.
     count : int >= 1
@@ -92,7 +101,7 @@ def order_neighbours(
     inner = (arcs >= first).all(axis=1)
     tails, heads = (arcs[inner] - first).T
     keys = heads * n + tails  # ascending, for the graph's edges are sorted by receiver and sender
-    wanted = np.arange(n)[:, None] * n + near
+    wanted = np.where(near >= 0, np.arange(n)[:, None] * n + near, -1)
     at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     score = np.where(keys[at] == wanted, (consecutive + 0.1 * together)[inner][at], -1.0)
     rank = np.argsort(np.argsort(-score, axis=1, kind="stable"), axis=1, kind="stable")
