@@ -114,7 +114,7 @@ def test_bad_input_is_one_line_on_stderr(
 
 
 def test_demo_prints_a_table_and_writes_pictures(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run(capsys, "demo", "tsp", "--out", "pictures", "--time", "0.2")
+    code, out, _ = run(capsys, "demo", "tsp", "--out", "pictures", "--time", "1")
     assert code == 0
     rows = [line.split() for line in out.splitlines()]
     for name in DEMO_INSTANCES:
