@@ -164,7 +164,7 @@ def tsp_section(payload: dict[str, Any]) -> list[str]:
         "that nothing better is known, not that nothing better exists). Our time includes the lower bound and the prior.",
         "`lkh` (one run through elkai) and `christofides` do not heed a stop. fast_tsp, LKH and OR-Tools take a dense matrix,",
         "whose making counts: 'no tour' means that the matrix took all of the time. `gnnlib, kicks only` leaves the population",
-        "stage out. Rows were taken over several commits; each row of the JSON names its own.",
+        "stage out. Rows were taken over several commits; the newer ones name theirs in the JSON.",
         "",
         "### TSPLIB",
         "",
