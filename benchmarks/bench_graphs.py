@@ -136,7 +136,7 @@ def bench_search() -> dict[str, Any]:
         weak = load(str(Path(folder) / "weak"))
     rows = []
     for name, model, count in (("trained for seconds", weak, 5), ("shipped policy", load_policy(), 5)):
-        graphs = [random_graph(FAMILIES[i % 5], 50, seed=500 + i) for i in range(count)]
+        graphs = [random_graph(FAMILIES[i % 5], 100, seed=500 + i) for i in range(count)]
         for value in ("playout", "value head"):
             budgets = (0, 16, 64, 256) if value == "playout" else (16,)
             rows += [search_row(name, model, graphs, simulations, value) for simulations in budgets]
@@ -145,7 +145,7 @@ def bench_search() -> dict[str, Any]:
         "Playout: the policy finishes the tree, and the lightest finished tree is kept, so the answer is never worse than "
         "greedy. Value head: moves are played by the search on the trained value, without keeping any other tree.",
     ]
-    return {"set": "random graphs of 50 nodes", "rows": rows, "notes": notes}
+    return {"set": "random graphs of 100 nodes, one of each family", "rows": rows, "notes": notes}
 
 
 def search_row(name: str, model: GraphModel, graphs: list[WeightedGraph], simulations: int, value: str) -> Row:
