@@ -253,7 +253,7 @@ def vroom(problem: VRP, seconds: float, seed: int) -> Answer:  # noqa: ARG001 (i
                 client,
                 location=client,
                 delivery=[int(problem.delivery[row, 0])],
-                service=int(_whole(problem.service_time[row], scale)),
+                default_service=int(_whole(problem.service_time[row], scale)),
                 **window,
             )
         )
