@@ -149,9 +149,8 @@ def _take_back(
 
 
 @nb.njit(cache=True)
-def _mark_changed(links: Links, state: IntArray, lists: IntArray, log: IntArray) -> None:
-    """Remember the routes that the log touches as different from the best answer."""
-    none = len(lists)
+def _mark_changed(links: Links, state: IntArray, lists: IntArray, log: IntArray, none: int) -> None:
+    """Remember the routes that the log touches as different from the best answer; `none` is that of absent clients."""
     for i in range(state[LOGGED]):
         for node in (log[i, 0], log[i, 1]):
             if node >= 0:
@@ -247,7 +246,7 @@ def anneal_cvrp(
         )
         if change <= 0.0 or change < -temperature * math.log(draw_unit(rng)):
             costs[0] += change
-            _mark_changed(links, state, lists, log)
+            _mark_changed(links, state, lists, log, len(routes) - 1)
             if costs[0] < costs[1] - 1e-7:
                 costs[1] = costs[0]
                 _copy_changed(links, best, state, lists, num_places)
