@@ -172,7 +172,7 @@ def _mixture(points: torch.Tensor, prior: list[torch.Tensor]) -> torch.Tensor:
     """Negative log density of all stretches of five residues [B]."""
     import torch
 
-    offsets, means, precisions, _ = prior
+    offsets, means, precisions = prior
     count = points.shape[1] - 4
     part = [points[:, k : k + count] for k in range(5)]
     lengths = [((part[q] - part[p]).square().sum(dim=-1) + 1e-9).sqrt() for p, q in FEATURE_PAIRS]
