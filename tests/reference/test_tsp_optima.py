@@ -25,6 +25,6 @@ needs_data = pytest.mark.skipif(
 @pytest.mark.parametrize("name", NAMES)
 def test_population_of_thirty_tours_finds_the_published_optimum(name):
     optimum = int(re.search(rf"^{name}\s*:\s*(\d+)", (TSPLIB / "solutions.txt").read_text(), re.MULTILINE)[1])
-    stop, params = MaxIterations(900), SearchParams(population=30)
+    stop, params = MaxIterations(4000), SearchParams(population=30)
     result = solve_tsp(TSPLIB / f"{name}.tsp", stop=stop, params=params)
     assert result.lower_bound <= optimum == result.length
