@@ -14,7 +14,7 @@ __all__ = ["pop_smallest", "push_or_raise"]
 
 @nb.njit(cache=True)
 def push_or_raise(heap: IntArray, place: IntArray, key: FloatArray, size: int, node: int) -> int:
-    """Put `node` where its (fallen) key belongs in the heap; return the heap's new size.
+    """Put `node` where its (fallen) key belongs in the heap, before its equals; return the heap's new size.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def push_or_raise(heap: IntArray, place: IntArray, key: FloatArray, size: int, n
         size += 1
     while i > 0:
         up = (i - 1) >> 1
-        if key[heap[up]] <= key[node]:
+        if key[heap[up]] < key[node]:
             break
         heap[i] = heap[up]
         place[heap[i]] = i

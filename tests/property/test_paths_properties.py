@@ -74,6 +74,16 @@ def test_every_search_finds_the_shortest_path_with_any_landmarks(graph, data):
             PathResult(found.nodes, found.length, record, source, target, "exact", found.expanded, is_exact=True)
 
 
+@given(st.lists(st.integers(0, 60_000), min_size=2, max_size=8), st.sampled_from([1, 3, 5280]))
+def test_whole_distances_lose_nothing_in_sixteen_bits(numbers, unit):
+    distances = unit * np.array(numbers, dtype=np.float64)[:, None]
+    to, back, step = as_sixteen_bits(distances, distances[::-1])
+    assert step[-1] == 0.0
+    assert np.array_equal(to * step[0], distances) and np.array_equal(back * step[0], distances[::-1])
+    _, _, step = as_sixteen_bits(distances + 0.3, distances)
+    assert step[-1] > 0.0
+
+
 @settings(deadline=None, max_examples=60)
 @given(graphs(directed=True, low=0), st.data())
 def test_bounds_hold_the_distance_and_rounds_only_tighten(graph, data):

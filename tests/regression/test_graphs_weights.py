@@ -88,7 +88,15 @@ def test_an_index_is_for_its_own_graph(road, index):
     other = random_graph("geometric", 700, seed=43)
     with pytest.raises(InputError, match="another graph"):
         shortest_path(other, 0, 1, method="astar", index=index)
-    assert index.memory == road.num_nodes * 32 * 2
+    assert index.memory == road.num_nodes * len(index.landmarks) * 2 <= 2**17
+
+
+def test_small_graphs_get_more_landmarks_than_large_ones(road, index):
+    assert len(index.landmarks) == 2**17 // (4 * 700) == 46
+    assert len(prepare_paths(road, count=5, adapt=False).landmarks) == 5
+    assert len(prepare_paths(random_graph("grid", 1500, seed=1), placement="farthest", adapt=False).landmarks) == 32
+    tiny = prepare_paths(nx.path_graph(6), adapt=False)
+    assert sorted(tiny.landmarks) == list(range(6))
 
 
 def test_guided_methods_handle_tiny_and_disconnected_directed_graphs():

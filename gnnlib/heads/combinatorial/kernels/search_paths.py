@@ -2,7 +2,8 @@
 
 All of them are exact for weights >= 0 and any admissible heuristic: a node is opened again when a shorter way to it
 turns up, so consistency is not needed. An expansion is one node taken off the queue whose arcs are looked at; the last
-one, at which the search ends, is counted too.
+one, at which the search ends, is counted too. Of nodes with equal bounds the latest found goes first, and nodes whose
+bound is no less than the way already found are left: road networks with edges of length zero are full of ties.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def search_path(
         if turn[node] < 0:
             turn[node] = expanded
         expanded += 1
-        if node == target:
+        if node == target or key[node] >= cost[target]:
             break
         for arc in range(first[node], first[node + 1]):
             other = head[arc]
@@ -98,7 +99,8 @@ def search_path(
                         bound = max(bound, guess[other])
                     remaining[other] = bound
                 key[other] = new + remaining[other]
-                size = push_or_raise(heap, place, key, size, other)
+                if key[other] < cost[target] or other == target:
+                    size = push_or_raise(heap, place, key, size, other)
     return cost[target], before, expanded, turn
 
 

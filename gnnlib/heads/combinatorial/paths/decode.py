@@ -36,7 +36,10 @@ WEIGHTS = "graphs-paths"
 """Name of the shipped weights."""
 
 LANDMARKS = 32
-"""Landmarks; rounded to 16 bits their tables take the memory of 16 landmarks in single precision."""
+"""Fewest landmarks by default; rounded to 16 bits their tables take the memory of 16 in single precision."""
+
+TABLE_BYTES = 2**17
+"""Small graphs get more landmarks by default, as many as fit in tables of this size: a road map of 224 nodes gets 146."""
 
 PROBES = 24
 """Further nodes whose tables serve the predictions, drawn at random."""
@@ -184,7 +187,7 @@ class PathIndex:
 def prepare_paths(
     graph: WeightedGraph,
     *,
-    count: int = LANDMARKS,
+    count: int | None = None,
     placement: str = "learned",
     model: GraphModel | None = None,
     adapt: bool = True,
@@ -196,8 +199,8 @@ def prepare_paths(
     ----------
     graph : WeightedGraph, networkx graph, matrix, PyG ``Data`` or path
         Weights >= 0.
-    count : int >= 1, default 32
-        Landmarks.
+    count : int >= 1, optional
+        Landmarks. By default 32, or as many as fit in 128 KiB where that is more (below 1024 nodes).
     placement : {"learned", "farthest", "random"}, default "learned"
         See `gnnlib.heads.combinatorial.paths.placing.place_landmarks`.
     model : GraphModel, optional
@@ -226,6 +229,8 @@ def prepare_paths(
         raise InputError(f"landmarks need weights >= 0, found {record.weights.min():g}")
     started = time.perf_counter()
     guide = load_guide() if model is None else model
+    if count is None:
+        count = max(LANDMARKS, TABLE_BYTES // (4 * record.num_nodes))  # 2 bytes to and 2 bytes from each
     landmarks = place_landmarks(record, count, placement=placement, model=guide, seed=seed)
     for_probes, for_batches = spawn_seeds(seed, 2)
     free = np.setdiff1d(np.arange(record.num_nodes), landmarks)
