@@ -189,7 +189,8 @@ class TourSearch:
         """
         instance = self.instance
         if prior == "auto":
-            prior = "alpha" if self.bound is not None and self.bound.converged else None
+            converged = self.bound is not None and self.bound.converged
+            prior = "alpha" if converged and not instance.doubled else None
         if prior is None or self.clock.is_over():
             return
         count = self.params.num_prior_candidates
@@ -218,7 +219,9 @@ class TourSearch:
     def evolve(self) -> None:
         """Run population stages while there is time for them; see `gnnlib.heads.combinatorial.tsp.population`."""
         size = self.params.population
-        if size == 0 or (size is None and not math.isfinite(self.clock.remaining_s)):
+        if size is None and (self.instance.doubled or not math.isfinite(self.clock.remaining_s)):
+            return  # the tours of a doubled problem share half of their edges: kicks do better there
+        if size == 0:
             return
         least = 2
         for seed in spawn_seeds(spawn_seeds(self.seed, 2)[1], _STAGES):
