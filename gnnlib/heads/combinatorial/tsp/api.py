@@ -22,6 +22,7 @@ from gnnlib.heads.combinatorial.tsp.params import SearchParams
 from gnnlib.heads.combinatorial.tsp.priors import load_prior
 from gnnlib.heads.combinatorial.tsp.problem import TSP, as_tsp
 from gnnlib.heads.combinatorial.tsp.result import TourResult
+from gnnlib.heads.combinatorial.tsp.shared_stop import SharedInterrupt, leave_interrupts_to
 from gnnlib.seeding import spawn_seeds
 from gnnlib.stop import AnyOf, MaxIterations, MaxRuntime, StopCriterion
 
@@ -82,7 +83,8 @@ def solve_tsp(
         Show a progress bar.
     n_jobs : int, default 1
         Processes that search at the same time, each from its own seed; -1 for one a core. Under a time limit they
-        exchange their best tours half way and go on from all of them.
+        exchange their best tours half way and go on from all of them. Ctrl-C ends all of them and returns the best
+        tour so far, as with one process; a second one raises `KeyboardInterrupt`.
 
     Returns
     -------
@@ -175,28 +177,36 @@ def _solve(task: Task, criterion: StopCriterion, seed: int | None, *, progress: 
     )
 
 
-def _solve_until(task: Task, criterion: StopCriterion, seed: int, deadline: float) -> TourResult:
+def _prepare_in(parent: int, prior: str | None) -> None:
+    """Prepare a process of its own, which leaves Ctrl-C to the one that asked for it."""
+    leave_interrupts_to(parent)
+    prepare(prior)
+
+
+def _solve_until(task: Task, criterion: StopCriterion, seed: int, deadline: float, parent: int) -> TourResult:
     """Solve in a process of its own, until a time of day at most."""
-    prepare(task.prior)
+    _prepare_in(parent, task.prior)
     left = max(0.0, deadline - time.time())
     return _solve(task, AnyOf(criterion, MaxRuntime(left)) if math.isfinite(left) else criterion, seed)
 
 
 def _solve_together(task: Task, criterion: StopCriterion, seed: int | None, jobs: int) -> TourResult:
-    """Solve in several processes that exchange their best tours half way."""
+    """Solve in several processes that exchange their best tours half way; an interrupt ends all of them."""
     seeds = iter(spawn_seeds(seed, 2 * jobs))
-    with Parallel(n_jobs=jobs, batch_size=1) as pool:
-        pool(delayed(prepare)(task.prior) for _ in range(jobs))
+    parent = os.getpid()
+    with SharedInterrupt() as interrupt, Parallel(n_jobs=jobs, batch_size=1) as pool:
+        pool(delayed(_prepare_in)(parent, task.prior) for _ in range(jobs))
         begin, limit = time.time(), criterion.max_seconds
         rounds = (0.5, 1.0) if math.isfinite(limit) else (1.0,)
+        until = AnyOf(criterion, interrupt.stop)
         answers: list[TourResult] = []
         trace: list[tuple[float, float]] = []
         for part in rounds:
             offset, deadline = time.time() - begin, begin + part * limit
-            found = pool(delayed(_solve_until)(task, criterion, next(seeds), deadline) for _ in range(jobs))
+            found = pool(delayed(_solve_until)(task, until, next(seeds), deadline, parent) for _ in range(jobs))
             trace += [(offset + float(at), float(length)) for answer in found for at, length in answer.trace]
             answers = sorted([*answers, *found], key=lambda answer: answer.length)
-            if any(answer.is_optimal for answer in answers):
+            if interrupt.received or any(answer.is_optimal for answer in answers):
                 break
             orders = [answer.order for answer in answers]
             task = dataclasses.replace(task, start=orders[0], guests=tuple(orders[1:jobs]))
