@@ -130,7 +130,7 @@ def route_graph(
     >>> problem = VRP.from_coords([[0, 0], [0, 1], [1, 1], [1, 0]], demand=[1, 2, 3], capacity=4)
     >>> graph = route_graph(problem, [[1, 2], [3]])
     >>> graph.num_nodes, graph.num_edges, graph.consecutive.sum().item()
-    (4, 12, 10)
+    (4, 12, 8)
     """
     near, lengths = near_clients(problem, num_neighbours)
     edges, kinds = _edges(problem, near)
