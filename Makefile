@@ -40,7 +40,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
 test: lint
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --max-worker-restart=0
 	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 notebooks
 
 notebooks: export MPLBACKEND := module://matplotlib_inline.backend_inline

@@ -54,9 +54,9 @@ def shortest_path(
 ) -> PathResult | DistancesResult:
     """Find a shortest path, or the distances from one node to all others.
 
-    "exact" is Dijkstra's algorithm, or Bellman and Ford's where weights are negative. "astar" is exact as well: A* from
-    both ends with landmarks that the shipped graph network placed. "learned" answers without a proof: distances are
-    predictions, a path is what the predictions lead to, always a path of the graph.
+    "exact" is Dijkstra's algorithm, or Bellman and Ford's where weights are negative. "astar" is exact as well: A*
+    whose bounds come from landmarks that the shipped graph network placed. "learned" answers without a proof: distances
+    are predictions, a path is what the predictions lead to, always a path of the graph.
 
     Parameters
     ----------
