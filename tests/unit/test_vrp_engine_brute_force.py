@@ -9,11 +9,12 @@ import math
 import numpy as np
 import pytest
 
-from gnnlib.heads.combinatorial.kernels import vrp_rich_moves, vrp_route
-from gnnlib.heads.combinatorial.kernels.vrp_strings import SUCC
+from gnnlib.heads.combinatorial.kernels import vrp_rich_moves, vrp_route, vrp_timed_moves
+from gnnlib.heads.combinatorial.kernels.vrp_strings import ROUTE, SUCC
 from gnnlib.heads.combinatorial.vrp.api import solve_vrp
 from gnnlib.heads.combinatorial.vrp.decode_plain import PlainEngine
 from gnnlib.heads.combinatorial.vrp.decode_rich import RichEngine
+from gnnlib.heads.combinatorial.vrp.decode_timed import TimedEngine
 from gnnlib.heads.combinatorial.vrp.metrics import check_routes
 from gnnlib.heads.combinatorial.vrp.params import RouteParams
 from gnnlib.heads.combinatorial.vrp.problem import VRP, Group, VehicleType
@@ -280,3 +281,42 @@ def test_the_engine_of_plain_problems_keeps_its_books_too(vehicles):
         assert len(missing) == len(found.violations), found.violations
         penalty = engine._settings[-1] * len(missing)
         assert found.cost + penalty == pytest.approx(engine.best_cost, rel=1e-9)
+
+
+@pytest.mark.parametrize("vehicles", [30, 7])
+@pytest.mark.parametrize("service", [0.0, 4.0])
+def test_the_engine_of_problems_with_windows_keeps_its_books_too(vehicles, service):
+    rng = np.random.default_rng(4)
+    opens = rng.integers(0, 250, 41)
+    windows = np.stack([opens, opens + rng.integers(20, 200, 41)], axis=1).astype(float)
+    windows[0] = (0.0, 520.0)
+    problem = VRP.from_coords(
+        rng.integers(0, 99, (41, 2)), demand=rng.integers(1, 9, 40), capacity=40.0, num_vehicles=vehicles,
+        windows=windows, service_time=np.full(40, service), rounding="floor",
+    )  # fmt: skip
+    engine = TimedEngine(problem, RouteParams(), 1)
+    places = problem.travel.num_places
+    for _ in range(300):
+        engine.run((0.5 * engine.step, 0.5 * engine.step), 1)
+        routes, types = engine.routes()
+        found = check_routes(problem, routes, types)
+        missing = [fault for fault in found.violations if "is not served" in fault]
+        assert len(missing) == len(found.violations), found.violations
+        penalty = engine._settings[-1] * len(missing)
+        assert found.cost + penalty == pytest.approx(engine.best_cost, rel=1e-9)
+        # what is renewed only as far as it is felt is what the whole route says
+        kept = engine._nodes.copy()
+        for end in range(places, len(kept)):
+            assert vrp_timed_moves.time_route(engine._links, engine._nodes, engine._clients, end)
+        served = engine._links[1:places, ROUTE] < engine._num_routes
+        np.testing.assert_array_equal(kept[1:places][served], engine._nodes[1:places][served])
+
+
+def test_warm_routes_with_windows_that_come_too_late_are_taken_apart():
+    windows = [[0.0, 100.0], [0.0, 5.0], [0.0, 6.0], [0.0, 100.0]]
+    problem = VRP.from_coords([[0, 0], [0, 5], [5, 0], [5, 5]], demand=[1, 1, 1], capacity=3.0, windows=windows)
+    engine = TimedEngine(problem, RouteParams(), 0, [[2, 1], [3]])
+    routes, types = engine.routes()
+    found = check_routes(problem, routes, types)
+    assert found.feasible, found.violations
+    assert found.cost == pytest.approx(engine.best_cost)

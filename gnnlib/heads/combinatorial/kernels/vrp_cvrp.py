@@ -55,7 +55,7 @@ Links = npt.NDArray[np.uint32]
 Rng = npt.NDArray[np.uint64]
 
 
-__all__ = ["anneal_cvrp"]
+__all__ = ["anneal_cvrp", "copy_changed", "mark_changed", "undo_log"]
 
 
 @nb.njit(cache=True)
@@ -125,7 +125,7 @@ def _ruin(
 
 
 @nb.njit(cache=True)
-def _take_back(
+def undo_log(
     links: Links,
     nodes: FloatArray,
     routes: FloatArray,
@@ -149,7 +149,7 @@ def _take_back(
 
 
 @nb.njit(cache=True)
-def _mark_changed(links: Links, state: IntArray, lists: IntArray, log: IntArray, none: int) -> None:
+def mark_changed(links: Links, state: IntArray, lists: IntArray, log: IntArray, none: int) -> None:
     """Remember the routes that the log touches as different from the best answer; `none` is that of absent clients."""
     for i in range(state[LOGGED]):
         for node in (log[i, 0], log[i, 1]):
@@ -163,7 +163,7 @@ def _mark_changed(links: Links, state: IntArray, lists: IntArray, log: IntArray,
 
 
 @nb.njit(cache=True)
-def _copy_changed(links: Links, best: Links, state: IntArray, lists: IntArray, num_places: int) -> None:
+def copy_changed(links: Links, best: Links, state: IntArray, lists: IntArray, num_places: int) -> None:
     """Bring the best answer (successors of the nodes) up to date."""
     for i in range(state[CHANGED]):
         route = lists[i, C_CHANGED]
@@ -246,12 +246,12 @@ def anneal_cvrp(
         )
         if change <= 0.0 or change < -temperature * math.log(draw_unit(rng)):
             costs[0] += change
-            _mark_changed(links, state, lists, log, len(routes) - 1)
+            mark_changed(links, state, lists, log, len(routes) - 1)
             if costs[0] < costs[1] - 1e-7:
                 costs[1] = costs[0]
-                _copy_changed(links, best, state, lists, num_places)
+                copy_changed(links, best, state, lists, num_places)
         else:
-            _take_back(links, nodes, routes, clients, state, lists, rounding, log)
+            undo_log(links, nodes, routes, clients, state, lists, rounding, log)
             state[ABSENT] = absent
             for i in range(absent):
                 lists[i, C_ABSENT] = held[i]

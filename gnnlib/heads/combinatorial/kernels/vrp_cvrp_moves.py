@@ -38,7 +38,7 @@ C_ABSENT, C_EMPTY, C_WAITING, C_CHANGED, C_MARKED = 0, 1, 2, 3, 4
 #: Entries of `settings`.
 ROUNDING, CAPACITY, MEAN_REMOVED, MAX_STRING, BLINK, NEAR, PENALTY = 0, 1, 2, 3, 4, 5, 6
 
-__all__ = ["note_if_empty", "put_in", "take_out", "insert_clients", "load_route", "measure"]
+__all__ = ["empty_route", "note_if_empty", "put_in", "take_out", "insert_clients", "load_route", "measure"]
 
 
 @nb.njit(cache=True, inline="always")
@@ -112,7 +112,7 @@ def put_in(
 
 
 @nb.njit(cache=True)
-def _empty_route(links: Links, lists: IntArray, state: IntArray, num_places: int) -> int:
+def empty_route(links: Links, lists: IntArray, state: IntArray, num_places: int) -> int:
     """Return the end node of an empty route, which stays in the stack, or -1."""
     while state[EMPTY] > 0:
         route = lists[state[EMPTY] - 1, C_EMPTY]
@@ -237,7 +237,7 @@ def insert_clients(
         client = removed[i]
         at, best = _best_place(links, nodes, routes, clients, near, apart, settings, rng, num_places, client)
         if best > 2.0 * clients[client, HOME] or at < 0:
-            fresh = _empty_route(links, lists, state, num_places)
+            fresh = empty_route(links, lists, state, num_places)
             if fresh >= 0 and clients[client, DEMAND] <= settings[CAPACITY]:
                 at = fresh
             elif at < 0:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gnnlib.heads.combinatorial.vrp.problem import VRP
     from gnnlib.typing import BoolArray, FloatArray, IntArray
 
-__all__ = ["RichArrays", "is_plain", "nearest_clients", "rich_arrays"]
+__all__ = ["RichArrays", "is_plain", "is_timed", "kind_rows", "near_in_time", "nearest_clients", "rich_arrays"]
 
 _DENSE = 2000
 """Places up to which all distances are looked at when neighbours are chosen."""
@@ -28,6 +28,16 @@ _WAIT_WEIGHT, _LATE_WEIGHT = 0.2, 1.0
 
 def is_plain(problem: VRP) -> bool:
     """Whether nothing but capacity and plane distances matters: one depot, one kind of vehicle, one load."""
+    return _is_simple(problem) and not problem.has_windows
+
+
+def is_timed(problem: VRP) -> bool:
+    """Whether clients have one window each, and it would be a plain problem without."""
+    limit = problem.vehicle_types[0].max_duration
+    return _is_simple(problem) and problem.windows.shape[1] == 1 and math.isinf(limit)
+
+
+def _is_simple(problem: VRP) -> bool:
     kind, travel = problem.vehicle_types[0], problem.travel
     return bool(
         len(problem.vehicle_types) == 1
@@ -40,7 +50,6 @@ def is_plain(problem: VRP) -> bool:
         and not kind.reload_depots
         and travel.distances is None
         and travel.durations is None
-        and not problem.has_windows
         and not problem.pickup.any()
         and not problem.groups
         and not len(problem.pairs)
@@ -125,7 +134,7 @@ def rich_arrays(problem: VRP, num_neighbours: int, *, least_routes: int = 0) -> 
     flags[columns.BODIES], flags[columns.PLACES], flags[columns.DEPOTS] = bodies, places, first
     flags[columns.PAIRED] = len(problem.pairs) > 0 and not lasting and not len(stops)
     flags[columns.NEAR] = num_neighbours
-    kinds = _kinds(problem)
+    kinds = kind_rows(problem)
     nothing = np.zeros((1, 1, 1))
     return RichArrays(
         kinds=kinds,
@@ -218,7 +227,8 @@ def _amounts(problem: VRP, bodies: int, *, exact: bool) -> tuple[FloatArray, Flo
     return amounts, np.ascontiguousarray(caps)
 
 
-def _kinds(problem: VRP) -> FloatArray:
+def kind_rows(problem: VRP) -> FloatArray:
+    """Return the types of vehicles as rows, see `vrp_route`."""
     rows = []
     for kind in problem.vehicle_types:
         hours = problem.depot_windows
@@ -271,6 +281,13 @@ def _near(problem: VRP, members: IntArray, count: int) -> npt.NDArray[np.int32]:
     chosen[np.isinf(np.take_along_axis(apart, order, axis=1))] = -1
     near[first:, : chosen.shape[1]] = chosen
     return near
+
+
+def near_in_time(problem: VRP, count: int) -> IntArray:
+    """Clients [n, K] next to whom each client of a problem without groups and pairs is likely to be served."""
+    members, _, _ = _tasks(problem)
+    first = problem.num_depots
+    return _near(problem, members, count)[first:, : problem.num_clients - 1].astype(np.int64)
 
 
 def _proximity(problem: VRP, origin: IntArray, target: IntArray) -> FloatArray:

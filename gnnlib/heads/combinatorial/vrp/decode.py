@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from tqdm import tqdm as plain_tqdm
 
-from gnnlib.heads.combinatorial.vrp.arrays import is_plain
+from gnnlib.heads.combinatorial.vrp.arrays import is_plain, is_timed
 from gnnlib.heads.combinatorial.vrp.decode_plain import PlainEngine
 from gnnlib.heads.combinatorial.vrp.decode_rich import RichEngine
+from gnnlib.heads.combinatorial.vrp.decode_timed import TimedEngine
 from gnnlib.interrupt import DeferredInterrupt
 
 if TYPE_CHECKING:
@@ -66,9 +67,10 @@ class RouteSearch:
     def __post_init__(self) -> None:
         self.engine: PlainEngine | RichEngine
         is_learned = self.prior == "gnn" and self.clock.remaining_s > _PRIOR_S * self.problem.num_clients
-        if is_plain(self.problem):
+        if is_plain(self.problem) or is_timed(self.problem):
             start = None if self.start is None else self.start[0]
-            self.engine = PlainEngine(self.problem, self.params, self.seed, start, is_learned=is_learned)
+            engine = PlainEngine if is_plain(self.problem) else TimedEngine
+            self.engine = engine(self.problem, self.params, self.seed, start, is_learned=is_learned)
         else:
             self.engine = RichEngine(self.problem, self.params, self.seed, self.start, is_learned=is_learned)
         self._step = self.engine.step

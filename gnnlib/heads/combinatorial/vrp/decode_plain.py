@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
     from gnnlib.heads.combinatorial.vrp.params import RouteParams
     from gnnlib.heads.combinatorial.vrp.problem import VRP
+    from gnnlib.typing import FloatArray, IntArray
 
-__all__ = ["PlainEngine"]
+__all__ = ["RUIN_NEAR", "PlainEngine"]
 
-_RUIN_NEAR, _RUIN_NEAR_LARGE, _LARGE = 100, 40, 8000
+RUIN_NEAR, _RUIN_NEAR_LARGE, _LARGE = 100, 40, 8000
 """Neighbours among whom strings are looked for; fewer from `_LARGE` clients on, where memory is what takes time."""
 
 
@@ -44,6 +45,8 @@ class PlainEngine:
         Whether the graph network chooses next to whom a client may be inserted.
     """
 
+    _client_columns, _node_columns = 2, 4
+
     def __init__(
         self,
         problem: VRP,
@@ -58,8 +61,7 @@ class PlainEngine:
         places, rounding = problem.travel.num_places, problem.travel.rounding
         if coords is None:
             raise InputError("a plain problem needs `coords`, found none")
-        wide = max(params.num_neighbours, _RUIN_NEAR if places <= _LARGE else _RUIN_NEAR_LARGE)
-        near, apart = nearest_clients(coords[1:], wide)
+        near, apart = self._neighbours(max(params.num_neighbours, RUIN_NEAR if places <= _LARGE else _RUIN_NEAR_LARGE))
         if is_learned:
             order = order_neighbours(problem, near, prior="gnn", count=params.num_neighbours)
             near, apart = np.take_along_axis(near, order, axis=1), np.take_along_axis(apart, order, axis=1)
@@ -67,7 +69,7 @@ class PlainEngine:
         self._near[1:] = near + 1
         self._apart = np.zeros(self._near.shape)
         self._apart[1:] = round_distances(apart, rounding)
-        self._clients = np.zeros((places, 2))
+        self._clients = np.zeros((places, self._client_columns))
         self._clients[1:, kernel.DEMAND] = problem.delivery[:, 0]
         self._clients[:, kernel.HOME] = round_distances(np.hypot(*(coords - coords[0]).T), rounding)
         home = float(self._clients[:, kernel.HOME].max())
@@ -82,13 +84,19 @@ class PlainEngine:
         self._rng = np.array(spawn_seeds(seed, 2), np.uint64)[:1] * np.uint64(2**31) + np.uint64(
             spawn_seeds(seed, 2)[1] | 1
         )
-        routes = self._within(capacity, self._savings(capacity) if start is None else [list(route) for route in start])
+        routes = self._within(capacity, self._first(capacity) if start is None else [list(route) for route in start])
         fair = 2.0 * problem.delivery.sum() / capacity if 0.0 < capacity < math.inf else 1.0
         self._num_routes = min(kind.count, max(len(routes), math.ceil(fair) + 50), places - 1)
         self._allocate(places)
         self._load(routes[: self._num_routes])
 
-    def _savings(self, capacity: float) -> list[list[int]]:
+    def _neighbours(self, count: int) -> tuple[IntArray, FloatArray]:
+        """Numbers from 0 and unrounded distances [n, K] of the clients near each client."""
+        coords = self.problem.travel.coords
+        return nearest_clients(np.zeros((1, 2)) if coords is None else coords[1:], count)
+
+    def _first(self, capacity: float) -> list[list[int]]:
+        """First routes: savings."""
         chain = savings_routes(self._clients, self._near, self._apart, capacity)
         return [part[part > 0].tolist() for part in np.split(chain, np.flatnonzero(chain == 0) + 1)]
 
@@ -105,7 +113,7 @@ class PlainEngine:
         self._links[:places, ROUTE] = count
         self._links[places:, ROUTE] = np.arange(count)
         self._links[places:, [PRED, SUCC]] = np.arange(places, nodes)[:, None]
-        self._nodes = np.zeros((nodes, 4))
+        self._nodes = np.zeros((nodes, self._node_columns))
         self._nodes[:places, :2] = coords
         self._nodes[places:, :2] = self._nodes[0, :2]
         self._routes = np.zeros((count + 1, 2))
@@ -120,27 +128,39 @@ class PlainEngine:
 
     def _load(self, routes: list[list[int]]) -> None:
         places = len(self._clients)
-        cost = 0.0
         given = np.zeros(places, bool)
-        rounding = int(self._settings[kernel.ROUNDING])
         for number, route in enumerate(routes):
-            kernel.load_route(
-                self._links, self._nodes, self._routes, self._clients, self._state, rounding,
-                np.array(route, np.int64), places + number,
-            )  # fmt: skip
-            given[route] = True
+            given[route] = self._fill(np.array(route, np.int64), places + number)
         ends = np.arange(places, places + len(routes))
         clients = np.flatnonzero(given)
         cost = float(self._nodes[np.concatenate([clients, ends]), kernel.OUT].sum())
         left = np.flatnonzero(~given[1:]) + 1
-        left = left[np.argsort(-self._clients[left, kernel.DEMAND], kind="stable")]
-        cost += kernel.insert_clients(
-            self._links, self._nodes, self._routes, self._clients, self._near, self._apart, self._settings, self._rng,
-            self._state, self._lists, left, len(left), np.zeros((len(left) + 1, 2), np.int64),
-        )  # fmt: skip
+        left = left[np.argsort(self._urgency(left), kind="stable")]
+        cost += self._insert(left, np.zeros((len(left) + 1, 2), np.int64))
         self._state[kernel.LOGGED] = 0
         self._best[:] = self._links[:, SUCC]
         self._costs[:] = cost
+
+    def _fill(self, route: IntArray, end: int) -> bool:
+        """Put clients into an empty route; return whether they may stay."""
+        kernel.load_route(
+            self._links, self._nodes, self._routes, self._clients, self._state,
+            int(self._settings[kernel.ROUNDING]), route, end,
+        )  # fmt: skip
+        return True
+
+    def _urgency(self, clients: IntArray) -> FloatArray:
+        """Keys by which clients are inserted one by one, lowest first."""
+        keys: FloatArray = -self._clients[clients, kernel.DEMAND]
+        return keys
+
+    def _insert(self, clients: IntArray, log: IntArray) -> float:
+        return float(
+            kernel.insert_clients(
+                self._links, self._nodes, self._routes, self._clients, self._near, self._apart, self._settings,
+                self._rng, self._state, self._lists, clients, len(clients), log,
+            )
+        )  # fmt: skip
 
     @property
     def best_cost(self) -> float:

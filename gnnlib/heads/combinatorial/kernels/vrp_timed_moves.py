@@ -1,0 +1,247 @@
+"""Timetables of plain routes, and where a client with a window costs least in them, compiled; see `vrp_timed`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+
+from gnnlib.heads.combinatorial.kernels.vrp_cvrp_moves import (
+    ABSENT,
+    BLINK,
+    C_ABSENT,
+    CAPACITY,
+    DEMAND,
+    HOME,
+    IN,
+    LOAD,
+    LOGGED,
+    NEAR,
+    OUT,
+    PENALTY,
+    ROUNDING,
+    empty_route,
+    measure,
+    put_in,
+)
+from gnnlib.heads.combinatorial.kernels.vrp_strings import PRED, ROUTE, SUCC, as_index, draw_unit
+
+if TYPE_CHECKING:
+    from gnnlib.typing import FloatArray, IntArray
+
+
+Links = npt.NDArray[np.uint32]
+Rng = npt.NDArray[np.uint64]
+
+#: Further columns of `nodes`: earliest departure, latest arrival; of the end of a route they are those of the depot.
+DEP, LATE = 4, 5
+NODE_COLUMNS = 8
+#: Further columns of `clients`: window and service time.
+OPEN, CLOSE, SERVICE = 2, 3, 4
+CLIENT_COLUMNS = 8
+
+SLACK = 1e-7
+
+__all__ = ["hurry", "insert_timed", "load_timed_route", "push_on", "time_route"]
+
+
+@nb.njit(cache=True)
+def push_on(links: Links, nodes: FloatArray, clients: FloatArray, before: int, last: int) -> bool:
+    """Renew the departures behind `before`, at least up to `last`; return whether all are in time.
+
+    What lies behind the first departure that stays as it was is taken to be in time.
+    """
+    num_places, seen, fits = len(clients), before == last, True
+    node = as_index(links[before, SUCC])
+    while True:
+        arrives = nodes[before, DEP] + nodes[before, OUT]
+        if node >= num_places:
+            return fits and arrives <= nodes[node, LATE] + SLACK
+        fits = fits and arrives <= clients[node, CLOSE] + SLACK
+        departs = max(arrives, clients[node, OPEN]) + clients[node, SERVICE]
+        if seen and departs == nodes[node, DEP]:
+            return fits
+        nodes[node, DEP] = departs
+        seen = seen or node == last
+        before, node = node, as_index(links[node, SUCC])
+
+
+@nb.njit(cache=True)
+def hurry(links: Links, nodes: FloatArray, clients: FloatArray, behind: int, last: int) -> None:
+    """Renew the latest arrivals before `behind`, at least up to `last`."""
+    num_places, seen = len(clients), behind == last
+    node = as_index(links[behind, PRED])
+    while node < num_places:
+        latest = min(clients[node, CLOSE], nodes[behind, LATE] - nodes[node, OUT] - clients[node, SERVICE])
+        if seen and latest == nodes[node, LATE]:
+            return
+        nodes[node, LATE] = latest
+        seen = seen or node == last
+        behind, node = node, as_index(links[node, PRED])
+
+
+@nb.njit(cache=True)
+def time_route(links: Links, nodes: FloatArray, clients: FloatArray, end: int) -> bool:
+    """Renew the timetable of a whole route; return whether it is in time."""
+    nodes_end = as_index(links[end, PRED])
+    if nodes_end >= len(clients):
+        return True
+    hurry(links, nodes, clients, end, as_index(links[end, SUCC]))
+    return bool(push_on(links, nodes, clients, end, nodes_end))
+
+
+@nb.njit(cache=True)
+def _best_timed_place(
+    links: Links,
+    nodes: FloatArray,
+    routes: FloatArray,
+    clients: FloatArray,
+    near: Links,
+    apart: FloatArray,
+    settings: FloatArray,
+    rng: Rng,
+    client: int,
+) -> tuple[int, float]:
+    """Return the cheapest position next to a neighbour (the node before it, or -1) and its cost.
+
+    A position is measured only if the triangle inequality lets it be the best, and timed only if it is.
+    """
+    best, at = np.inf, -1
+    rounding, blink, most = int(settings[ROUNDING]), settings[BLINK], int(settings[NEAR])
+    num_places = len(clients)
+    room = settings[CAPACITY] - clients[client, DEMAND] + 1e-9
+    home, opens, service = clients[client, HOME], clients[client, OPEN], clients[client, SERVICE]
+    closes, earliest = clients[client, CLOSE] + SLACK, opens + service - SLACK
+    for k in range(near.shape[1]):
+        if k >= most and at >= 0:
+            break
+        other = near[client, k]
+        if routes[links[other, ROUTE], LOAD] > room:
+            continue
+        reach = apart[client, k]
+        arrives, base = nodes[other, DEP] + reach, reach - nodes[other, OUT]
+        if arrives <= closes and base + max(base, 0.0) < best:
+            behind = links[other, SUCC]
+            away = home if behind >= num_places else measure(nodes, client, behind, rounding)
+            if (
+                base + away < best
+                and max(arrives, opens) + service + away <= nodes[behind, LATE] + SLACK
+                and draw_unit(rng) >= blink
+            ):
+                best, at = base + away, as_index(other)
+        base = reach - nodes[other, IN]
+        if earliest + reach <= nodes[other, LATE] and base + max(base, 0.0) < best:
+            before = links[other, PRED]
+            there = home if before >= num_places else measure(nodes, client, before, rounding)
+            arrives = nodes[before, DEP] + there
+            if (
+                base + there < best
+                and arrives <= closes
+                and max(arrives, opens) + service + reach <= nodes[other, LATE] + SLACK
+                and draw_unit(rng) >= blink
+            ):
+                best, at = base + there, as_index(before)
+    return at, best
+
+
+@nb.njit(cache=True)
+def _any_timed_place(
+    links: Links, nodes: FloatArray, routes: FloatArray, clients: FloatArray, settings: FloatArray, client: int
+) -> int:
+    """Look at every position of every route; return the node before the cheapest, or -1."""
+    best, at, num_places = np.inf, -1, len(clients)
+    rounding = int(settings[ROUNDING])
+    room = settings[CAPACITY] - clients[client, DEMAND] + 1e-9
+    for route in range(len(routes) - 1):
+        if routes[route, LOAD] > room:
+            continue
+        node = as_index(num_places + route)
+        while True:
+            behind = as_index(links[node, SUCC])
+            there, away = measure(nodes, node, client, rounding), measure(nodes, client, behind, rounding)
+            cost, arrives = there + away - nodes[node, OUT], nodes[node, DEP] + there
+            leaves = max(arrives, clients[client, OPEN]) + clients[client, SERVICE]
+            if (
+                cost < best
+                and arrives <= clients[client, CLOSE] + SLACK
+                and leaves + away <= nodes[behind, LATE] + SLACK
+            ):
+                best, at = cost, node
+            node = behind
+            if node >= num_places:
+                break
+    return at
+
+
+@nb.njit(cache=True)
+def insert_timed(
+    links: Links,
+    nodes: FloatArray,
+    routes: FloatArray,
+    clients: FloatArray,
+    near: Links,
+    apart: FloatArray,
+    settings: FloatArray,
+    rng: Rng,
+    state: IntArray,
+    lists: IntArray,
+    removed: IntArray,
+    count: int,
+    log: IntArray,
+) -> float:
+    """Insert the first `count` of `removed` one after the other where it costs least; return the change of the cost."""
+    num_places, rounding = len(clients), int(settings[ROUNDING])
+    change = 0.0
+    for i in range(count):
+        client = removed[i]
+        at, best = _best_timed_place(links, nodes, routes, clients, near, apart, settings, rng, client)
+        if best > 2.0 * clients[client, HOME] or at < 0:
+            fresh = empty_route(links, lists, state, num_places)
+            if fresh >= 0 and _fits_alone(nodes, clients, settings, client, fresh):
+                at = fresh
+            elif at < 0:
+                at = _any_timed_place(links, nodes, routes, clients, settings, client)
+        if at < 0:
+            lists[state[ABSENT], C_ABSENT] = client
+            state[ABSENT] += 1
+            change += settings[PENALTY]
+            continue
+        change += put_in(links, nodes, routes, clients, state, rounding, client, at)
+        push_on(links, nodes, clients, at, client)
+        hurry(links, nodes, clients, as_index(links[client, SUCC]), client)
+        log[state[LOGGED], 0] = client
+        log[state[LOGGED], 1] = -1
+        state[LOGGED] += 1
+    return change
+
+
+@nb.njit(cache=True)
+def _fits_alone(nodes: FloatArray, clients: FloatArray, settings: FloatArray, client: int, end: int) -> bool:
+    home, arrives = clients[client, HOME], nodes[end, DEP] + clients[client, HOME]
+    leaves = max(arrives, clients[client, OPEN]) + clients[client, SERVICE]
+    return bool(
+        clients[client, DEMAND] <= settings[CAPACITY] + 1e-9
+        and arrives <= clients[client, CLOSE] + SLACK
+        and leaves + home <= nodes[end, LATE] + SLACK
+    )
+
+
+@nb.njit(cache=True)
+def load_timed_route(
+    links: Links,
+    nodes: FloatArray,
+    routes: FloatArray,
+    clients: FloatArray,
+    state: IntArray,
+    rounding: int,
+    route: IntArray,
+    end: int,
+) -> bool:
+    """Fill an empty route with clients in their order; return whether it is in time."""
+    before = end
+    for client in route:
+        put_in(links, nodes, routes, clients, state, rounding, client, before)
+        before = client
+    return bool(time_route(links, nodes, clients, end))
