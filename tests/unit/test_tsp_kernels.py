@@ -72,8 +72,8 @@ def test_exchange_is_feasible_exactly_when_it_leaves_one_cycle_and_is_applied_as
         removed = []
         for i, (cut, ahead) in enumerate(zip(cuts, forward, strict=True)):
             ends = (tour[cut], tour[(cut + 1) % n])
-            ints[i, exchange._FROM], ints[i, exchange._TO] = ends if ahead else ends[::-1]
-            ints[i, exchange._CUT], ints[i, exchange._FORWARD] = cut, ahead
+            ints[i, exchange.FROM], ints[i, exchange.TO] = ends if ahead else ends[::-1]
+            ints[i, exchange.CUT], ints[i, exchange.FORWARD] = cut, ahead
             removed.append(tuple(ints[i, :2].tolist()))
         added = [(removed[i][1], removed[(i + 1) % k][0]) for i in range(k)]
         if any(a == b for a, b in added) or any(frozenset(e) in map(frozenset, removed) for e in added):
@@ -84,7 +84,7 @@ def test_exchange_is_feasible_exactly_when_it_leaves_one_cycle_and_is_applied_as
         if not expected:
             continue
         feasible += 1
-        exchange._apply_exchange(state, ints, k)
+        exchange.apply_exchange(state, ints, k)
         edges = {frozenset(e) for e in pairwise([*state.tour.tolist(), int(state.tour[0])])}
         before = {frozenset(e) for e in pairwise([*tour, tour[0]])}
         wanted = (before - {frozenset(e) for e in removed}) | {frozenset(e) for e in added}

@@ -17,12 +17,30 @@ import numba as nb
 import numpy as np
 
 from gnnlib.heads.combinatorial.kernels.distance import DistanceData, distance
-from gnnlib.heads.combinatorial.kernels.state import Int32Array, LocalSearchState, commit, log_window, push
+from gnnlib.heads.combinatorial.kernels.state import Int32Array, LocalSearchState, commit, log_window, pop, push
 
 if TYPE_CHECKING:
     from gnnlib.typing import FloatArray, IntArray
 
-__all__ = ["MAX_DEPTH", "Candidates", "drain", "drain_queue", "make_work"]
+__all__ = [
+    "CUT",
+    "FORWARD",
+    "FROM",
+    "GAIN",
+    "KEY",
+    "LISTED",
+    "MAX_BREADTH",
+    "MAX_DEPTH",
+    "OPTION",
+    "TO",
+    "TOTAL",
+    "Candidates",
+    "apply_exchange",
+    "drain",
+    "drain_queue",
+    "list_options",
+    "make_work",
+]
 
 MAX_DEPTH = 8
 """Largest k of a k-opt exchange that the work space holds."""
@@ -51,26 +69,26 @@ class Candidates(NamedTuple):
 
 
 # Columns of the work space: row i belongs to the i-th removed edge, from t[2i] to t[2i + 1].
-_FROM = 0  # t[2i]
-_TO = 1  # t[2i + 1]
-_CUT = 2  # p, when the edge joins positions p and p + 1
-_FORWARD = 3  # 1 when t[2i + 1] is the later of its two cities, else 0
-_ORDER = 4  # number of the edge that is i-th by position
-_RANK = 5  # place of edge i by position
-_TRIED = 6  # alternatives of level i already tried
-_LISTED = 7  # alternatives of level i
-_OPTION = 8  # from here on: the alternatives, 2 * column of the candidate + side
+FROM = 0  # t[2i]
+TO = 1  # t[2i + 1]
+CUT = 2  # p, when the edge joins positions p and p + 1
+FORWARD = 3  # 1 when t[2i + 1] is the later of its two cities, else 0
+ORDER = 4  # number of the edge that is i-th by position
+RANK = 5  # place of edge i by position
+TRIED = 6  # alternatives of level i already tried
+LISTED = 7  # alternatives of level i
+OPTION = 8  # from here on: the alternatives, 2 * column of the candidate + side
 
-_GAIN = 0  # partial gain with edge i removed
-_KEY = 1  # from here on: what the alternatives are sorted by
-_TOTAL = _KEY + MAX_BREADTH  # from here on: the partial gains of the alternatives
+GAIN = 0  # partial gain with edge i removed
+KEY = 1  # from here on: what the alternatives are sorted by
+TOTAL = KEY + MAX_BREADTH  # from here on: the partial gains of the alternatives
 
 
 @nb.njit(cache=True)
 def make_work() -> tuple[IntArray, FloatArray]:
     """Allocate the work space of a search: its whole numbers and its gains."""
-    ints = np.zeros((MAX_DEPTH + 1, _OPTION + MAX_BREADTH), np.int64)
-    floats = np.zeros((MAX_DEPTH + 1, _TOTAL + MAX_BREADTH), np.float64)
+    ints = np.zeros((MAX_DEPTH + 1, OPTION + MAX_BREADTH), np.int64)
+    floats = np.zeros((MAX_DEPTH + 1, TOTAL + MAX_BREADTH), np.float64)
     return ints, floats
 
 
@@ -82,16 +100,16 @@ def _next_segment(ints: IntArray, k: int, segment: int, ahead: int) -> tuple[int
     ``t[2i + 2]``, and ``t[2i]`` to ``t[2i - 1]``.
     """
     if ahead == 1:
-        edge = ints[segment + 1 if segment + 1 < k else 0, _ORDER]
+        edge = ints[segment + 1 if segment + 1 < k else 0, ORDER]
     else:
-        edge = ints[segment, _ORDER]
-    if 1 - ahead == ints[edge, _FORWARD]:
+        edge = ints[segment, ORDER]
+    if 1 - ahead == ints[edge, FORWARD]:
         edge = edge + 1 if edge + 1 < k else 0
-        later = 1 - ints[edge, _FORWARD]
+        later = 1 - ints[edge, FORWARD]
     else:
         edge = edge - 1 if edge > 0 else k - 1
-        later = ints[edge, _FORWARD]
-    reached = ints[edge, _RANK]
+        later = ints[edge, FORWARD]
+    reached = ints[edge, RANK]
     if later == 0:
         reached = reached - 1 if reached > 0 else k - 1
     return reached, later
@@ -102,12 +120,12 @@ def _is_one_cycle(ints: IntArray, k: int) -> bool:
     """Whether closing the exchange of `k` removed edges leaves a single cycle; sorts the edges by position."""
     for i in range(k):  # k is tiny: insertion sort
         j = i
-        while j > 0 and ints[ints[j - 1, _ORDER], _CUT] > ints[i, _CUT]:
-            ints[j, _ORDER] = ints[j - 1, _ORDER]
+        while j > 0 and ints[ints[j - 1, ORDER], CUT] > ints[i, CUT]:
+            ints[j, ORDER] = ints[j - 1, ORDER]
             j -= 1
-        ints[j, _ORDER] = i
+        ints[j, ORDER] = i
     for j in range(k):
-        ints[ints[j, _ORDER], _RANK] = j
+        ints[ints[j, ORDER], RANK] = j
     segment = 0
     ahead = 1
     for visited in range(1, k + 1):
@@ -119,12 +137,12 @@ def _is_one_cycle(ints: IntArray, k: int) -> bool:
 
 @nb.njit(cache=True, inline="always")
 def _segment_length(ints: IntArray, k: int, segment: int, n: int) -> int:
-    length = ints[ints[segment + 1 if segment + 1 < k else 0, _ORDER], _CUT] - ints[ints[segment, _ORDER], _CUT]
+    length = ints[ints[segment + 1 if segment + 1 < k else 0, ORDER], CUT] - ints[ints[segment, ORDER], CUT]
     return length if length > 0 else length + n
 
 
 @nb.njit(cache=True)
-def _apply_exchange(state: LocalSearchState, ints: IntArray, k: int) -> None:
+def apply_exchange(state: LocalSearchState, ints: IntArray, k: int) -> None:
     """Rewrite everything but the longest segment and queue the ends; `_is_one_cycle` must have sorted the edges."""
     tour, pos = state.tour, state.pos
     n = len(tour)
@@ -133,7 +151,7 @@ def _apply_exchange(state: LocalSearchState, ints: IntArray, k: int) -> None:
         length = _segment_length(ints, k, j, n)
         if length > longest:
             longest, kept = length, j
-    start = ints[ints[kept + 1 if kept + 1 < k else 0, _ORDER], _CUT] + 1
+    start = ints[ints[kept + 1 if kept + 1 < k else 0, ORDER], CUT] + 1
     if start >= n:
         start -= n
     begin = log_window(state, start, n - longest)
@@ -143,7 +161,7 @@ def _apply_exchange(state: LocalSearchState, ints: IntArray, k: int) -> None:
     ahead = 1
     for _ in range(k - 1):
         segment, ahead = _next_segment(ints, k, segment, ahead)
-        first = ints[ints[segment, _ORDER], _CUT] + 1 - start
+        first = ints[ints[segment, ORDER], CUT] + 1 - start
         if first < 0:
             first += n
         if first >= n:
@@ -160,14 +178,14 @@ def _apply_exchange(state: LocalSearchState, ints: IntArray, k: int) -> None:
             if write == n:
                 write = 0
     for i in range(k):
-        push(state, ints[i, _FROM])
-        push(state, ints[i, _TO])
+        push(state, ints[i, FROM])
+        push(state, ints[i, TO])
 
 
 @nb.njit(cache=True, inline="always")
 def _is_cut(ints: IntArray, level: int, edge: int) -> bool:
     for i in range(level):
-        if ints[i, _CUT] == edge:
+        if ints[i, CUT] == edge:
             return True
     return False
 
@@ -177,24 +195,24 @@ def _keep_option(
     ints: IntArray, floats: FloatArray, level: int, keep: int, key: float, total: float, code: int
 ) -> None:
     """Insert an alternative into the sorted list of the best `keep` of its level."""
-    count = ints[level, _LISTED]
+    count = ints[level, LISTED]
     if count < keep:
-        ints[level, _LISTED] = count + 1
-    elif key <= floats[level, _KEY + count - 1]:
+        ints[level, LISTED] = count + 1
+    elif key <= floats[level, KEY + count - 1]:
         return
     slot = min(count, keep - 1)
-    while slot > 0 and floats[level, _KEY + slot - 1] < key:
-        floats[level, _KEY + slot] = floats[level, _KEY + slot - 1]
-        floats[level, _TOTAL + slot] = floats[level, _TOTAL + slot - 1]
-        ints[level, _OPTION + slot] = ints[level, _OPTION + slot - 1]
+    while slot > 0 and floats[level, KEY + slot - 1] < key:
+        floats[level, KEY + slot] = floats[level, KEY + slot - 1]
+        floats[level, TOTAL + slot] = floats[level, TOTAL + slot - 1]
+        ints[level, OPTION + slot] = ints[level, OPTION + slot - 1]
         slot -= 1
-    floats[level, _KEY + slot] = key
-    floats[level, _TOTAL + slot] = total
-    ints[level, _OPTION + slot] = code
+    floats[level, KEY + slot] = key
+    floats[level, TOTAL + slot] = total
+    ints[level, OPTION + slot] = code
 
 
 @nb.njit(cache=True)
-def _list_options(
+def list_options(
     data: DistanceData,
     cities: Int32Array,
     lengths: FloatArray,
@@ -213,12 +231,12 @@ def _list_options(
     alternatives listed.
     """
     n = len(tour)
-    base = ints[0, _FROM]
-    end = ints[level - 1, _TO]
+    base = ints[0, FROM]
+    end = ints[level - 1, TO]
     end_pos = pos[end]
-    gain = floats[level - 1, _GAIN]
-    ints[level, _TRIED] = 0
-    ints[level, _LISTED] = 0
+    gain = floats[level - 1, GAIN]
+    ints[level, TRIED] = 0
+    ints[level, LISTED] = 0
     for c in range(cities.shape[1]):
         open_gain = gain - lengths[end, c]
         if open_gain <= tolerance:
@@ -241,10 +259,10 @@ def _list_options(
             total = open_gain + distance(data, city, other)
             closed = total - distance(data, other, base)
             if closed > tolerance:
-                ints[level, _FROM] = city
-                ints[level, _TO] = other
-                ints[level, _CUT] = edge
-                ints[level, _FORWARD] = 1 - side
+                ints[level, FROM] = city
+                ints[level, TO] = other
+                ints[level, CUT] = edge
+                ints[level, FORWARD] = 1 - side
                 if _is_one_cycle(ints, level + 1):
                     return closed
             if keep > 0:
@@ -267,41 +285,39 @@ def _improve_city(
     cities, lengths, penalties = candidates.cities, candidates.lengths, candidates.penalties
     tour, pos = state.tour, state.pos
     n = len(tour)
-    ints[0, _FROM] = base
+    ints[0, FROM] = base
     for direction in range(2):
         p = pos[base]
         q = (p + 1 if p + 1 < n else 0) if direction == 0 else (p - 1 if p > 0 else n - 1)
-        ints[0, _TO] = tour[q]
-        ints[0, _CUT] = p if direction == 0 else q
-        ints[0, _FORWARD] = 1 - direction
-        floats[0, _GAIN] = distance(data, base, tour[q])
+        ints[0, TO] = tour[q]
+        ints[0, CUT] = p if direction == 0 else q
+        ints[0, FORWARD] = 1 - direction
+        floats[0, GAIN] = distance(data, base, tour[q])
         level = 1
         fresh = True
         while level >= 1:
             if fresh:
                 keep = breadth[level - 1] if level <= len(breadth) else 0
-                gained = _list_options(
-                    data, cities, lengths, penalties, tour, pos, ints, floats, level, keep, tolerance
-                )
+                gained = list_options(data, cities, lengths, penalties, tour, pos, ints, floats, level, keep, tolerance)
                 if gained > 0.0:
-                    _apply_exchange(state, ints, level + 1)
+                    apply_exchange(state, ints, level + 1)
                     return gained
                 fresh = False
-            chosen = ints[level, _TRIED]
-            if chosen >= ints[level, _LISTED]:
+            chosen = ints[level, TRIED]
+            if chosen >= ints[level, LISTED]:
                 level -= 1
                 continue
-            ints[level, _TRIED] = chosen + 1
-            code = ints[level, _OPTION + chosen]
+            ints[level, TRIED] = chosen + 1
+            code = ints[level, OPTION + chosen]
             side = code & 1
-            city = cities[ints[level - 1, _TO], code >> 1]
+            city = cities[ints[level - 1, TO], code >> 1]
             at = pos[city]
             far = (at + 1 if at + 1 < n else 0) if side == 0 else (at - 1 if at > 0 else n - 1)
-            ints[level, _FROM] = city
-            ints[level, _TO] = tour[far]
-            ints[level, _CUT] = at if side == 0 else far
-            ints[level, _FORWARD] = 1 - side
-            floats[level, _GAIN] = floats[level, _TOTAL + chosen]
+            ints[level, FROM] = city
+            ints[level, TO] = tour[far]
+            ints[level, CUT] = at if side == 0 else far
+            ints[level, FORWARD] = 1 - side
+            floats[level, GAIN] = floats[level, TOTAL + chosen]
             level += 1
             fresh = True
     return 0.0
@@ -326,18 +342,12 @@ def drain(
     tolerance : float
         Gains up to this are taken for rounding errors.
     """
-    n = len(state.tour)
     ints, floats = work
     total = 0.0
     for _ in range(max_cities):
         if state.queue_ends[1] == 0:
             break
-        city = state.queue[state.queue_ends[0]]
-        state.queue_ends[0] += 1
-        if state.queue_ends[0] == n:
-            state.queue_ends[0] = 0
-        state.queue_ends[1] -= 1
-        state.queued[city] = 0
+        city = pop(state)
         while True:
             gain = _improve_city(data, candidates, state, ints, floats, city, breadth, tolerance)
             if gain == 0.0:

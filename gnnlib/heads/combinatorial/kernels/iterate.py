@@ -30,11 +30,14 @@ from gnnlib.heads.combinatorial.kernels.state import (
 if TYPE_CHECKING:
     from gnnlib.typing import FloatArray, IntArray
 
-__all__ = ["BestTour", "KickSettings", "iterate_kicks", "tour_length"]
+__all__ = ["ANYWHERE", "BestTour", "KickSettings", "empty_queue", "iterate_kicks", "kick", "settle", "tour_length"]
 
 
 _DRAWN = 10
 """Edges drawn to find a long one."""
+
+ANYWHERE: Int32Array = np.empty(0, np.int32)
+"""No list of places: a kick may fall anywhere."""
 
 
 class BestTour(NamedTuple):
@@ -67,6 +70,11 @@ class KickSettings(NamedTuple):
         Share of the kicks whose four edges are long ones anywhere, which is what joins clusters.
     temperature : float
         A tour longer by d is kept with probability exp(-d / temperature); 0 never keeps a longer tour.
+    paired : bool
+        Whether cities i and i + N / 2 must stay beside each other, as in an asymmetric problem made symmetric: kicks
+        then leave the edges between them alone.
+    homes : int32 [H]
+        Cities where kicks fall, each as often as it is listed; when empty, anywhere.
     """
 
     max_segment: int
@@ -74,6 +82,8 @@ class KickSettings(NamedTuple):
     walk_steps: int
     long_share: float
     temperature: float
+    paired: bool = False
+    homes: Int32Array = ANYWHERE
 
 
 @nb.njit(cache=True)
@@ -123,29 +133,52 @@ def _double_bridge(data: DistanceData, state: LocalSearchState, p: int, lb: int,
     return added - removed
 
 
-@nb.njit(cache=True)
-def _kick(data: DistanceData, state: LocalSearchState, max_segment: int) -> float:
-    """Double bridge with three short segments that follow each other at a random place of the tour."""
+@nb.njit(cache=True, inline="always")
+def _home(state: LocalSearchState, homes: Int32Array) -> int:
+    """Draw the position of a kick."""
+    if len(homes) > 0:
+        return state.pos[homes[random_below(state.rng, len(homes))]]
+    return random_below(state.rng, len(state.tour))
+
+
+@nb.njit(cache=True, inline="always")
+def _beside_pair(state: LocalSearchState, p: int) -> int:
+    """Return a position whose edge does not join two cities that must stay beside each other: `p` or the next."""
     n = len(state.tour)
-    longest = min(max_segment, (n - 2) // 3)
-    p = random_below(state.rng, n)
-    lb = 1 + random_below(state.rng, longest)
-    lc = 1 + random_below(state.rng, longest)
-    ld = 1 + random_below(state.rng, longest)
+    following = p + 1 if p + 1 < n else 0
+    return following if abs(state.tour[p] - state.tour[following]) == n >> 1 else p
+
+
+@nb.njit(cache=True)
+def _kick(data: DistanceData, state: LocalSearchState, settings: KickSettings) -> float:
+    """Double bridge with three short segments that follow each other at some place of the tour."""
+    n = len(state.tour)
+    p = _home(state, settings.homes)
+    unit = 1
+    if settings.paired:
+        p = _beside_pair(state, p)
+        unit = 2
+    longest = max(1, min(settings.max_segment, (n - 2) // 3) // unit)
+    lb = unit * (1 + random_below(state.rng, longest))
+    lc = unit * (1 + random_below(state.rng, longest))
+    ld = unit * (1 + random_below(state.rng, longest))
     return _double_bridge(data, state, p, lb, lc, ld)
 
 
 @nb.njit(cache=True)
-def _find_walk_cuts(cities: Int32Array, state: LocalSearchState, steps: int, cuts: npt.NDArray[np.int64]) -> bool:
-    """Fill `cuts` with four sorted positions near each other in space, found by random walks from a random city."""
-    home = random_below(state.rng, len(state.tour))
+def _find_walk_cuts(
+    cities: Int32Array, state: LocalSearchState, settings: KickSettings, cuts: npt.NDArray[np.int64]
+) -> bool:
+    """Fill `cuts` with four sorted positions near each other in space, found by random walks from some city."""
+    home = state.tour[_home(state, settings.homes)]
     found = 0
     for _ in range(12):
         city = home
         if found > 0:
-            for _ in range(1 + random_below(state.rng, steps)):
+            for _ in range(1 + random_below(state.rng, settings.walk_steps)):
                 city = cities[city, random_below(state.rng, cities.shape[1])]
-        found = _insert_cut(cuts, found, np.int64(state.pos[city]))
+        p = np.int64(state.pos[city])
+        found = _insert_cut(cuts, found, _beside_pair(state, p) if settings.paired else p)
         if found == 4:
             return True
     return False
@@ -204,6 +237,44 @@ def _kick_at(data: DistanceData, state: LocalSearchState, cuts: npt.NDArray[np.i
 
 
 @nb.njit(cache=True)
+def kick(
+    data: DistanceData,
+    cities: Int32Array,
+    state: LocalSearchState,
+    settings: KickSettings,
+    cuts: npt.NDArray[np.int64],
+) -> float:
+    """Kick one place; return by how much the tour grew. `cuts` [4] is scratch space."""
+    draw = random_below(state.rng, 1 << 20) / (1 << 20)
+    if (draw < settings.walk_share and _find_walk_cuts(cities, state, settings, cuts)) or (
+        draw > 1.0 - settings.long_share and _find_long_cuts(data, state, cuts)
+    ):
+        return _kick_at(data, state, cuts)
+    return _kick(data, state, settings)
+
+
+@nb.njit(cache=True)
+def settle(state: LocalSearchState, best: BestTour, grown: float, temperature: float, tolerance: float) -> float:
+    """Keep the tour that a kick and its mending made, or take it back; return by how much the best tour shrank."""
+    limit = 0.5 * tolerance
+    if temperature > 0.0:
+        limit -= temperature * math.log((random_below(state.rng, 1 << 30) + 1) / (1 << 30))
+    if grown > limit or state.queue_ends[1] > 0:
+        empty_queue(state)
+        rollback(state)
+        return 0.0
+    commit(state)
+    above = best.excess[0] + grown
+    if above >= -tolerance:
+        best.excess[0] = above
+        return 0.0
+    best.excess[0] = 0.0
+    if temperature > 0.0:
+        best.tour[:] = state.tour
+    return -above
+
+
+@nb.njit(cache=True)
 def iterate_kicks(
     data: DistanceData,
     candidates: Candidates,
@@ -219,37 +290,17 @@ def iterate_kicks(
     work = make_work()
     cuts = np.empty(4, np.int64)
     shrunk = 0.0
-    above = best.excess[0]
     commit(state)
     for _ in range(kicks):
-        draw = random_below(state.rng, 1 << 20) / (1 << 20)
-        if (draw < settings.walk_share and _find_walk_cuts(candidates.cities, state, settings.walk_steps, cuts)) or (
-            draw > 1.0 - settings.long_share and _find_long_cuts(data, state, cuts)
-        ):
-            grown = _kick_at(data, state, cuts)
-        else:
-            grown = _kick(data, state, settings.max_segment)
+        grown = kick(data, candidates.cities, state, settings, cuts)
         grown -= drain(data, candidates, state, work, breadth, tolerance, 64 * n)
-        limit = 0.5 * tolerance
-        if settings.temperature > 0.0:
-            limit -= settings.temperature * math.log((random_below(state.rng, 1 << 30) + 1) / (1 << 30))
-        if grown <= limit and state.queue_ends[1] == 0:
-            above += grown
-            if above < -tolerance:
-                shrunk -= above
-                above = 0.0
-                if settings.temperature > 0.0:
-                    best.tour[:] = state.tour
-            commit(state)
-        else:
-            _empty_queue(state)
-            rollback(state)
-    best.excess[0] = above
+        shrunk += settle(state, best, grown, settings.temperature, tolerance)
     return shrunk
 
 
 @nb.njit(cache=True)
-def _empty_queue(state: LocalSearchState) -> None:
+def empty_queue(state: LocalSearchState) -> None:
+    """Forget which cities wait."""
     n = len(state.queue)
     for i in range(state.queue_ends[1]):
         state.queued[state.queue[(state.queue_ends[0] + i) % n]] = 0

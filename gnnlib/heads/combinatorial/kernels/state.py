@@ -18,6 +18,7 @@ __all__ = [
     "commit",
     "log_window",
     "make_state",
+    "pop",
     "push",
     "push_all",
     "random_below",
@@ -115,6 +116,18 @@ def push(state: LocalSearchState, city: int) -> None:
             slot -= n
         state.queue[slot] = city
         state.queue_ends[1] += 1
+
+
+@nb.njit(cache=True, inline="always")
+def pop(state: LocalSearchState) -> int:
+    """Take the first city out of the queue, which must hold one."""
+    city = state.queue[state.queue_ends[0]]
+    state.queue_ends[0] += 1
+    if state.queue_ends[0] == len(state.queue):
+        state.queue_ends[0] = 0
+    state.queue_ends[1] -= 1
+    state.queued[city] = 0
+    return city
 
 
 @nb.njit(cache=True)

@@ -10,14 +10,26 @@ import numpy as np
 from tqdm import tqdm as plain_tqdm
 
 from gnnlib.heads.combinatorial.kernels.alpha import alpha_candidates
+from gnnlib.heads.combinatorial.kernels.chain_tree import ChainTree, iterate_tree
 from gnnlib.heads.combinatorial.kernels.exchange import Candidates, drain_queue
-from gnnlib.heads.combinatorial.kernels.iterate import BestTour, KickSettings, iterate_kicks, tour_length
+from gnnlib.heads.combinatorial.kernels.iterate import (
+    BestTour,
+    KickSettings,
+    iterate_kicks,
+    tour_length,
+)
 from gnnlib.heads.combinatorial.kernels.one_tree import one_tree_bound
 from gnnlib.heads.combinatorial.kernels.starts import greedy_edge_tour
 from gnnlib.heads.combinatorial.kernels.state import make_state, push_all, rollback
 from gnnlib.heads.combinatorial.tsp.params import SearchParams
 from gnnlib.heads.combinatorial.tsp.population import edge_key, evolve
-from gnnlib.heads.combinatorial.tsp.priors import candidates_from_scores, edge_scores, scoring_seconds
+from gnnlib.heads.combinatorial.tsp.priors import (
+    alpha_chances,
+    candidates_from_scores,
+    edge_scores,
+    score_chances,
+    scoring_seconds,
+)
 from gnnlib.seeding import spawn_seeds
 
 if TYPE_CHECKING:
@@ -43,6 +55,12 @@ _SLICE_S = 0.05
 
 _OTHERS_SHARE = 0.1
 """Share of the time limit kept for the alternatives when no population has left any."""
+
+_LEAST_CHANCE = 1e-6
+"""What the tree takes the chance of a candidate edge for at least."""
+
+_KICKS_A_LOOK = 1000
+"""Kicks after which, at the earliest, the places of doubt are looked for again."""
 
 _STAGES = 1000
 """More population stages than any run has."""
@@ -94,6 +112,7 @@ class TourSearch:
         self.tolerance = 1e-7 if integral else max(1e-9 * edge, 1e-14 * scale)
         self.spread, self.spread_lengths = spread, instance.lengths_of(spread)
         self._candidates = _candidates(instance, spread)
+        self._chances = np.ones(spread.shape)
         self.tour_cost_s = self.clock.elapsed_s - begun
         self._report()
 
@@ -201,20 +220,26 @@ class TourSearch:
                 instance.data, self.bound, instance.spread(self.params.num_neighbours + 2), count
             )
             self._candidates = _candidates(instance, cities, penalties)
+            self._chances = alpha_chances(penalties, self._candidates.lengths)
         elif 2.0 * scoring_seconds(prior, instance.neighbours.size) > self.clock.remaining_s:
             return
         else:
             scores = edge_scores(instance.data, instance.neighbours, instance.lengths, prior)
             cities, _ = candidates_from_scores(instance.neighbours, instance.lengths, scores, count)
-            self._candidates = _candidates(instance, cities, self._surprise(scores, cities) if prior == "gnn" else None)
+            columns = np.argmax(instance.neighbours[:, :, None] == cities[:, None, :], axis=1)
+            kept = np.take_along_axis(scores, columns, axis=1)
+            self._candidates = _candidates(instance, cities, self._surprise(kept) if prior == "gnn" else None)
+            self._chances = score_chances(kept, prior)
         self.prior_used = prior
         self.descend()
 
-    def _surprise(self, scores: FloatArray, cities: Int32Array) -> FloatArray:
+    def _surprise(self, scores: FloatArray) -> FloatArray:
         """Penalties from logits: -log of the probability of each edge, in parts of the mean edge of the tour."""
-        columns = np.argmax(self.instance.neighbours[:, :, None] == cities[:, None, :], axis=1)
-        edge = abs(self._length + self.instance.offset) / self.instance.size
-        return _SURPRISE * edge * np.logaddexp(0.0, -np.take_along_axis(scores, columns, axis=1))
+        return _SURPRISE * self._mean_edge * np.logaddexp(0.0, -scores)
+
+    @property
+    def _mean_edge(self) -> float:
+        return abs(self._length + self.instance.offset) / self.instance.size
 
     def evolve(self) -> None:
         """Run population stages while there is time for them; see `gnnlib.heads.combinatorial.tsp.population`."""
@@ -237,13 +262,13 @@ class TourSearch:
 
     def _kick_settings(self) -> KickSettings:
         params, large = self.params, self.instance.size >= self.params.large
-        edge = abs(self._length + self.instance.offset) / self.instance.size
         return KickSettings(
             max_segment=min(params.max_segment, 10) if large else params.max_segment,
             walk_share=0.0 if large else params.walk_share,
             walk_steps=params.walk_steps,
             long_share=0.0 if large else params.long_share,
-            temperature=0.0 if large else params.temperature * edge,
+            temperature=0.0 if large else params.temperature * self._mean_edge,
+            paired=self.instance.doubled,
         )
 
     def find_others(self) -> None:
@@ -252,7 +277,7 @@ class TourSearch:
         known = {edge_key(self.tour)}
         self.others = [tour for tour in self.others if edge_key(tour) not in known]
         known.update(edge_key(tour) for tour in self.others)
-        edge = abs(self._length + self.instance.offset) / self.instance.size
+        edge = self._mean_edge
         kicks = 20 + min(1000, self.instance.size // 50)
         for attempt, seed in enumerate(spawn_seeds(spawn_seeds(self.seed, 3)[2], 8 * wanted)):
             if len(self.others) >= wanted or self.clock.remaining_s <= 0.0:
@@ -273,22 +298,43 @@ class TourSearch:
                 self.others.append(state.tour)
         self.others.sort(key=lambda tour: float(tour_length(self.instance.data, tour)))
 
+    def _doubtful_cities(self, rng: np.random.Generator) -> Int32Array:
+        """Cities in proportion to the chances of their edges that are not in the tour, mixed with even draws."""
+        tour, pos, n = self._state.tour, self._state.pos, self.instance.size
+        after, before = tour[(pos + 1) % n][:, None], tour[pos - 1][:, None]
+        cities, chances = self._candidates.cities, self._chances
+        doubt = np.where((cities == after) | (cities == before), 0.0, chances).sum(axis=1)
+        even = (1.0 - self.params.focus) * doubt.mean()
+        share = self.params.focus * doubt + even + np.finfo(np.float64).tiny
+        ends = np.cumsum(share)
+        return np.searchsorted(ends, rng.random(n) * ends[-1]).astype(np.int32)
+
     def kick(self, *, progress: bool = False) -> None:
         """Kick and mend until the clock says stop or the tour is proved optimal."""
         data, params = self.instance.data, self.params
-        settings = self._kick_settings()
+        settings, rng = self._kick_settings(), np.random.default_rng(spawn_seeds(self.seed, 4)[3])
+        tree = ChainTree(
+            np.maximum(self._chances, _LEAST_CHANCE), params.exploration * self._mean_edge, params.tree_walks
+        )
         self._best.tour[:] = self._state.tour
         self._apart = settings.temperature > 0.0
-        done = self.clock.iterations
+        done = look = self.clock.iterations
+        looks = params.focus > 0.0 and self.prior_used is not None
         kicks = 50
         bar = _progress_bar(self.instance.problem.name or "tsp", is_shown=progress)
         reserve_s = _OTHERS_SHARE * self.clock.criterion.max_seconds if len(self.others) < params.alternatives else 0.0
         while not self.clock.is_over() and not self.is_proved and not self.clock.remaining_s < reserve_s:
             kicks = int(max(1, min(kicks, self.clock.remaining_iterations)))
             before = self.clock.elapsed_s
-            self._length -= iterate_kicks(
-                data, self._candidates, self._state, self._best, settings, self._breadth, self.tolerance, kicks
-            )
+            if looks and done >= look:
+                look = done + max(_KICKS_A_LOOK, self.instance.size // 10)
+                settings = settings._replace(homes=self._doubtful_cities(rng))
+            kicks = min(kicks, look - done) if looks else kicks
+            how = (settings, self._breadth, self.tolerance, kicks)
+            if tree.walks > 0:
+                self._length -= iterate_tree(data, self._candidates, tree, self._state, self._best, *how)
+            else:
+                self._length -= iterate_kicks(data, self._candidates, self._state, self._best, *how)
             done += kicks
             self._report(done)
             bar.update(kicks)

@@ -11,15 +11,13 @@ from gnnlib.heads.combinatorial.kernels.alpha import alpha_candidates
 from gnnlib.heads.combinatorial.kernels.one_tree import one_tree_bound
 from gnnlib.heads.combinatorial.kernels.starts import greedy_edge_tour
 from gnnlib.heads.combinatorial.tsp.instance import SearchInstance
-from gnnlib.heads.combinatorial.tsp.priors import edge_scores
+from gnnlib.heads.combinatorial.tsp.priors import alpha_chances, edge_scores, score_chances
 from gnnlib.heads.combinatorial.tsp.problem import as_tsp
 
 if TYPE_CHECKING:
     from gnnlib.typing import FloatArray, IntArray
 
 __all__ = ["HeatMap", "heat_map"]
-
-_ALPHA_UNIT = 0.1  # of the mean candidate length: alpha at which an edge counts 1/e of one with alpha 0
 
 
 class HeatMap(NamedTuple):
@@ -87,8 +85,7 @@ def heat_map(x: Any, prior: Literal["gnn", "alpha", "softdist", "knn"] = "gnn", 
 
 def _learned_scores(instance: SearchInstance, prior: str) -> FloatArray:
     scores = edge_scores(instance.data, instance.neighbours, instance.lengths, prior)
-    with np.errstate(over="ignore"):
-        return np.asarray(1.0 / (1.0 + np.exp(-scores)) if prior == "gnn" else np.exp(scores))
+    return score_chances(scores, prior)
 
 
 def _alpha_scores(instance: SearchInstance) -> FloatArray:
@@ -96,8 +93,7 @@ def _alpha_scores(instance: SearchInstance) -> FloatArray:
     bound = one_tree_bound(instance.data, instance.neighbours, instance.radius, tour=tour)
     count = instance.neighbours.shape[1]
     cities, alpha = alpha_candidates(instance.data, bound, instance.neighbours, count)
-    unit = max(_ALPHA_UNIT * float(np.abs(instance.lengths).mean()), np.finfo(np.float64).tiny)
     # back from the order of alpha to that of distance
     back = np.argsort(np.argsort(instance.neighbours, axis=1), axis=1)
     by_city = np.take_along_axis(alpha, np.argsort(cities, axis=1), axis=1)
-    return np.exp(-np.take_along_axis(by_city, back, axis=1) / unit)
+    return alpha_chances(np.take_along_axis(by_city, back, axis=1), instance.lengths)

@@ -39,6 +39,22 @@ class SearchParams:
     large : int
         From this number of cities on, kicks are shorter and longer tours are not accepted: there is no time to profit
         from either.
+    population : int, optional
+        Tours that are crossed: by default as many as the time limit allows, none without one; 0 leaves the stage out.
+    start_noise : float >= 0
+        Noise on the lengths that the greedy starts of these tours see, so that they differ.
+    children : int >= 1
+        Crossings of a pair of tours.
+    alternatives : int >= 0
+        Other good tours to return.
+    tree_walks : int >= 0
+        With a positive number, a kicked tour is mended by Monte-Carlo tree search over the chains of exchanges, with
+        so many chains for a city at most; see `gnnlib.heads.combinatorial.kernels.chain_tree`. 0 searches depth first
+        (Lin-Kernighan).
+    exploration : float >= 0
+        Exploration constant of that tree, in mean edge lengths of the tour; with 0 the tree is the depth-first search.
+    focus : float in [0, 1]
+        Share of the places of kicks that are drawn by the prior's doubt in the present edges rather than evenly.
 
     Examples
     --------
@@ -61,6 +77,9 @@ class SearchParams:
     start_noise: float = 0.5
     children: int = 30
     alternatives: int = 0
+    tree_walks: int = 0
+    exploration: float = 0.3
+    focus: float = 0.0
 
     def __post_init__(self) -> None:
         if self.num_neighbours < 5 or self.num_candidates < 2:
@@ -81,6 +100,11 @@ class SearchParams:
             raise InputError(
                 "`population`, `alternatives` and `start_noise` must be >= 0 and `children` >= 1, found "
                 f"{self.population}, {self.alternatives}, {self.start_noise} and {self.children}"
+            )
+        if self.tree_walks < 0 or not self.exploration >= 0.0 or not 0.0 <= self.focus <= 1.0:
+            raise InputError(
+                "`tree_walks` and `exploration` must be >= 0 and `focus` in [0, 1], found "
+                f"{self.tree_walks}, {self.exploration} and {self.focus}"
             )
         shares = (self.walk_share, self.long_share)
         if not (min(shares) >= 0.0 and sum(shares) <= 1.0 and 0.0 <= self.bound_share <= 0.9):

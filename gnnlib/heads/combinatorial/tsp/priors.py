@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from gnnlib.heads.combinatorial.tsp.problem import TSP
     from gnnlib.typing import FloatArray
 
-__all__ = ["PRIORS", "candidates_from_scores", "edge_scores", "load_prior", "scoring_seconds"]
+__all__ = [
+    "PRIORS",
+    "alpha_chances",
+    "candidates_from_scores",
+    "edge_scores",
+    "load_prior",
+    "score_chances",
+    "scoring_seconds",
+]
 
 Int32Array = npt.NDArray[np.int32]
 
@@ -31,6 +39,8 @@ PRIORS = ("gnn", "softdist", "knn")
 """What `edge_scores` knows."""
 
 _PROBE_CITIES = 500
+
+_ALPHA_UNIT = 0.1  # of the mean candidate length: alpha at which an edge counts 1/e of one with alpha 0
 
 WEIGHTS = "tsp"
 """Name of the shipped model behind "gnn"."""
@@ -172,6 +182,41 @@ def _rank_frequencies(lengths: FloatArray) -> FloatArray:
     beyond = known[-1] - np.maximum(ranks - len(known) + 1, 0) * (known[-2] - known[-1])
     row = np.where(ranks < len(known), known[np.minimum(ranks, len(known) - 1)], beyond)
     return np.broadcast_to(row, lengths.shape).copy()
+
+
+def score_chances(scores: FloatArray, prior: str) -> FloatArray:
+    """Turn scores of `edge_scores` into numbers between 0 and 1.
+
+    Parameters
+    ----------
+    scores : float array
+    prior : {"gnn", "softdist", "knn"}
+        Scores of "gnn" are logits, the others logarithms.
+
+    Examples
+    --------
+    >>> score_chances(np.array([0.0]), "gnn").tolist()
+    [0.5]
+    """
+    with np.errstate(over="ignore"):
+        return np.asarray(1.0 / (1.0 + np.exp(-scores)) if prior == "gnn" else np.exp(scores))
+
+
+def alpha_chances(alpha: FloatArray, lengths: FloatArray) -> FloatArray:
+    """Turn alpha-nearness into numbers between 0 and 1: ``exp(-alpha / u)`` with u a tenth of the mean length.
+
+    Parameters
+    ----------
+    alpha, lengths : float array
+        Alpha >= 0 and length of candidate edges.
+
+    Examples
+    --------
+    >>> alpha_chances(np.array([0.0, 1.0]), np.array([10.0, 10.0])).round(3).tolist()
+    [1.0, 0.368]
+    """
+    unit = max(_ALPHA_UNIT * float(np.abs(lengths).mean()), np.finfo(np.float64).tiny)
+    return np.exp(-alpha / unit)
 
 
 def candidates_from_scores(
