@@ -12,7 +12,7 @@ from gnnlib.heads.combinatorial.games.random_graphs import FAMILIES, random_grap
 from gnnlib.heads.combinatorial.mst.api import spanning_tree
 from gnnlib.heads.combinatorial.mst.plotting import plot_search_tree
 from gnnlib.heads.combinatorial.paths.api import shortest_path
-from gnnlib.heads.combinatorial.paths.baselines import find_path
+from gnnlib.heads.combinatorial.paths.baselines import find_path, find_path_both_ways
 from gnnlib.heads.combinatorial.paths.decode import prepare_paths
 from gnnlib.heads.combinatorial.paths.plotting import plot_expanded
 
@@ -97,6 +97,23 @@ def test_small_graphs_get_more_landmarks_than_large_ones(road, index):
     assert len(prepare_paths(random_graph("grid", 1500, seed=1), placement="farthest", adapt=False).landmarks) == 32
     tiny = prepare_paths(nx.path_graph(6), adapt=False)
     assert sorted(tiny.landmarks) == list(range(6))
+
+
+def test_an_index_searches_the_way_that_expands_fewer_nodes():
+    rng = np.random.default_rng(0)
+    for family, seed in (("grid", 3), ("small_world", 4), ("geometric", 5)):
+        graph = random_graph(family, 400, seed=seed)
+        index = prepare_paths(graph, adapt=False)
+        pairs = rng.integers(400, size=(200, 2)).tolist()
+        counts = [
+            sum(search(graph, *pair, tables=index.tables).expanded for pair in pairs)
+            for search in (find_path, find_path_both_ways)
+        ]
+        if abs(counts[0] - counts[1]) > 0.1 * max(counts):  # else the trials on other pairs may see it otherwise
+            assert index.both_ways == (counts[1] < counts[0])
+        found = [index.path(*pair) for pair in pairs]
+        assert sum(path.expanded for path in found) == counts[int(index.both_ways)]
+        assert np.allclose([path.length for path in found], [find_path(graph, *pair).length for pair in pairs])
 
 
 def test_guided_methods_handle_tiny_and_disconnected_directed_graphs():
