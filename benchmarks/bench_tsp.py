@@ -85,14 +85,14 @@ def tsplib(low: int, high: int) -> Iterator[tuple[str, TSP, float | None]]:
         name, found, value = line.partition(":")
         if found and value.split():
             optima[name.strip()] = float(value.split()[0])
-    problems = [TSP.from_file(path) for path in sorted(folder.glob("*.tsp"))]
-    for problem in sorted(problems, key=lambda p: p.num_cities):
-        if low <= problem.num_cities <= high and problem.name.removesuffix(".tsp") in optima:
-            best = optima[problem.name.removesuffix(".tsp")]
+    problems = {path.stem: TSP.from_file(path) for path in sorted(folder.glob("*.tsp"))}
+    for name, problem in sorted(problems.items(), key=lambda item: item[1].num_cities):
+        if low <= problem.num_cities <= high and name in optima:
+            best = optima[name]
             if problem.fixed_edges:  # linhp318: the published value leaves the fixed edge out
                 ends = np.array(problem.fixed_edges)
                 best += float(problem.distances(ends[:, 0], ends[:, 1]).sum())
-            yield problem.name, problem, best
+            yield name, problem, best
 
 
 SETS: dict[str, Callable[[], Iterator[tuple[str, TSP, float | None]]]] = {
