@@ -214,7 +214,9 @@ def path_rows(graph: WeightedGraph, index: PathIndex, queries: int) -> list[Row]
         "A*, 16 landmarks, network": lambda s, t: find_path(graph, s, t, tables=learned),
         "A*, 32 landmarks in 16 bits, farthest": lambda s, t: find_path(graph, s, t, tables=rounded),
         "A*, 32 landmarks in 16 bits, network": lambda s, t: find_path(graph, s, t, tables=ours),
-        _as_shipped(index): lambda s, t: index.path(graph.name_of(s), graph.name_of(t)),
+        _as_shipped(index): lambda s, t: (find_path_both_ways if index.both_ways else find_path)(
+            graph, s, t, tables=index.tables
+        ),
         "along predicted distances": lambda s, t: index.learned_path(graph.name_of(s), graph.name_of(t)),
     }
     rows: list[Row] = []
