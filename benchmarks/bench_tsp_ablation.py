@@ -1,4 +1,4 @@
-"""TSP: every prior with every search, at equal CPU seconds: does the learned prior help?
+"""TSP: every prior with every search at equal CPU seconds, to see whether the learned prior helps.
 
     python benchmarks/bench_tsp_ablation.py               # 90 CPU seconds a seed
     python benchmarks/bench_tsp_ablation.py --sizes 5000 --seeds 2 --priors gnn alpha
