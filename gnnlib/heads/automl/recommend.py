@@ -250,14 +250,14 @@ def _as_model(experience: ExperienceStore | Recommender | None, task: Task, metr
             return fit_meta(experience, task=task, metric=metric)
         except InputError as error:
             warnings.warn(f"the experience is not used: {error}", UserWarning, stacklevel=3)
-            return _shipped(task)
+            return shipped_recommender(task)
     if experience is not None:
         raise InputError(f"`experience` must be an ExperienceStore or a Recommender, found {type(experience).__name__}")
-    return _shipped(task)
+    return shipped_recommender(task)
 
 
 @functools.cache
-def _shipped(task: Task) -> Recommender | None:
+def shipped_recommender(task: Task) -> Recommender | None:
     path = SHIPPED / f"recommender-{task}.npz"
     return Recommender.load(path) if Path(path).exists() else None
 
