@@ -304,15 +304,23 @@ def _measure(model: GraphModel, unit: FloatArray, tables: FloatArray, stored: St
     return best[1]
 
 
-def read_stored(folder: str) -> tuple[MetaData, FloatArray, FloatArray, StoredScores]:
-    """Return Oboe's table in the pipeline language: data sets, scores [D, P], features [D, 79], and the columns."""
+def read_stored(folder: str, rows: IntArray | None = None) -> tuple[MetaData, FloatArray, FloatArray, StoredScores]:
+    """Return Oboe's table in the pipeline language: data sets, scores [D, P], features [D, 79], and the columns.
+
+    Parameters
+    ----------
+    folder : str
+    rows : int array, optional
+        Words and the ranks of features are learnt from these data sets only; from all when absent.
+    """
     from gnnlib.heads.automl.recommend_data import FeatureScale
     from gnnlib.heads.automl.train_recommender import merge_configurations, read_meta
 
-    meta = merge_configurations(*read_meta(folder))
+    meta = merge_configurations(*read_meta(folder, rows))
     bounds = meta.bounds if meta.bounds is not None else np.tile([0.0, 1.0], (len(meta), 1))
     scores = 1.0 - (bounds[:, :1] + meta.regret * (bounds[:, 1:] - bounds[:, :1]))
-    tables = np.concatenate([FeatureScale.fit(meta.features).transform(meta.features), meta.texts], axis=1)
+    scale = FeatureScale.fit(meta.features if rows is None else meta.features[rows])
+    tables = np.concatenate([scale.transform(meta.features), meta.texts], axis=1)
     return meta, scores, tables, StoredScores([Pipeline.parse("classification", text) for text in meta.pipelines])
 
 
