@@ -40,7 +40,15 @@ from gnnlib.heads.combinatorial.kernels.vrp_strings import (
     order_by_key,
     string_sizes,
 )
-from gnnlib.heads.combinatorial.kernels.vrp_timed_moves import CLOSE, OPEN, hurry, insert_timed, push_on, time_route
+from gnnlib.heads.combinatorial.kernels.vrp_timed_moves import (
+    CLOSE,
+    LONG,
+    OPEN,
+    hurry,
+    insert_timed,
+    push_on,
+    time_route,
+)
 
 if TYPE_CHECKING:
     from gnnlib.typing import FloatArray, IntArray
@@ -49,6 +57,9 @@ if TYPE_CHECKING:
 Links = npt.NDArray[np.uint32]
 Rng = npt.NDArray[np.uint64]
 
+
+LONG_STRING, LONG_MEAN = 5.0, 1.5
+"""Long strings, and how many clients a round of them removes, in units of the usual: a route can go as a whole."""
 
 __all__ = ["anneal_timed"]
 
@@ -92,7 +103,10 @@ def _ruin(
     """Take strings out of routes near one client; return how many clients went, and the change of the cost."""
     num_places = len(clients)
     served = num_places - 1 - state[ABSENT]
-    longest, strings = string_sizes(rng, settings[MEAN_REMOVED], settings[MAX_STRING], served / max(1, state[USED]))
+    most, mean = settings[MAX_STRING], settings[MEAN_REMOVED]
+    if draw_unit(rng) < settings[LONG]:
+        most, mean = LONG_STRING * most, LONG_MEAN * mean
+    longest, strings = string_sizes(rng, mean, most, served / max(1, state[USED]))
     centre = 1 + draw_below(rng, num_places - 1)
     stamps[-1] += 1
     now, count, change = stamps[-1], 0, 0.0
@@ -220,6 +234,8 @@ def anneal_timed(
         Demand, distance from the depot, window, service time.
     near : uint32 [M, K], apart : float [M, K]
         Clients nearest in distance and time, and their distances.
+    settings : float [8]
+        The last is the share of the rounds with long strings.
 
     Notes
     -----

@@ -42,6 +42,9 @@ NODE_COLUMNS = 8
 OPEN, CLOSE, SERVICE = 2, 3, 4
 CLIENT_COLUMNS = 8
 
+#: Further entry of `settings`: share of the rounds with long strings.
+LONG = 7
+
 SLACK = 1e-7
 
 __all__ = ["hurry", "insert_timed", "load_timed_route", "push_on", "time_route"]

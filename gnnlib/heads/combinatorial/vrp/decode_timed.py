@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,21 @@ if TYPE_CHECKING:
     from gnnlib.typing import FloatArray, IntArray
 
 __all__ = ["TimedEngine"]
+
+_LONG_CLIENTS = 150.0
+"""Clients up to which all rounds take long strings; beyond, their share falls with the square of the number.
+
+They let a whole route go, without which a search on long routes stays at one vehicle too many (with 100 clients, stops
+of 1 s: 0.6 % in place of 2.5 % on average); with 1,000 clients they cost more rounds than they bring (2.9 % in place of
+2.7 % when a fifth of the rounds takes them, stops of 10 s).
+"""
+
+_USUAL_CLIENTS = 100.0
+"""Clients of a problem with the usual temperature; it grows with the root of their number.
+
+With 1,000 clients and stops of 10 s the usual temperature gave 4.2 %, 2 times that 3.6 %, this one 2.7 %, 3 times
+this one at the start 3.2 %.
+"""
 
 
 class TimedEngine(PlainEngine):
@@ -42,6 +58,7 @@ class TimedEngine(PlainEngine):
     def _allocate(self, places: int) -> None:
         super()._allocate(places)
         problem = self.problem
+        self._settings = np.append(self._settings, min(1.0, (_LONG_CLIENTS / problem.num_clients) ** 2))
         self._clients[1:, [kernel.OPEN, kernel.CLOSE]] = problem.windows[:, 0]
         self._clients[1:, kernel.SERVICE] = problem.service_time
         hours = kind_rows(problem)[0, [columns.OPENS, columns.CLOSES]]
@@ -72,6 +89,11 @@ class TimedEngine(PlainEngine):
                 self._rng, self._state, self._lists, clients, len(clients), log,
             )
         )  # fmt: skip
+
+    @property
+    def step(self) -> float:
+        """Unit of temperature."""
+        return super().step * max(1.0, math.sqrt(self.problem.num_clients / _USUAL_CLIENTS))
 
     def run(self, temperatures: tuple[float, float], rounds: int) -> None:
         """Anneal for a number of rounds."""
