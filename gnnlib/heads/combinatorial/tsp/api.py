@@ -39,6 +39,12 @@ _SET_UP_S_PER_CITY = 8.5e-6
 """Seconds a city for neighbours and the greedy start; with less time than that, a space-filling curve must do."""
 
 
+_LEARNED_SIZES = (5000, 20_000)
+"""Numbers of cities for which "auto" may ask the network: fewer do not need it, more leave no time for a population."""
+
+_HURRY_S_PER_CITY = 4e-4
+"""Seconds a city below which "auto" loads the network, in case the bound does not converge."""
+
 _CLOSING_S_PER_CITY = 8e-7
 """Seconds a city for translating, checking and measuring the answer."""
 
@@ -75,7 +81,8 @@ def solve_tsp(
     prior : {"auto", "gnn", "alpha", "softdist", "knn", None}
         What chooses the candidate edges and the order in which they are tried: the shipped graph network, alpha-nearness
         from the 1-tree (K. Helsgaun 2000), a softmax of the distance, the rank of the neighbour, or nothing but the
-        distance. "auto" takes alpha-nearness when the bound had time to converge. The network is left out when the
+        distance. "auto" takes alpha-nearness when the bound had time to converge, and the network for 5,000 to 20,000
+        cities when it had not. The network is left out when the
         stop leaves no time for it; ``params["prior_used"]`` of the result says what was used.
     params : SearchParams, optional
         Settings of the search.
@@ -117,23 +124,38 @@ def solve_tsp(
         raise InputError(f"`prior` {prior!r} needs a symmetric problem; use 'auto', 'alpha' or None")
     if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or (n_jobs < 1 and n_jobs != -1):
         raise InputError(f"`n_jobs` must be an integer >= 1, or -1 for one a core, found {n_jobs!r}")
-    task = Task(problem, prior, SearchParams() if params is None else params, _warm_order(problem, warm_start))
+    network = prior == "gnn" or (prior == "auto" and _is_hurried(problem, criterion))
+    settings = SearchParams() if params is None else params
+    task = Task(problem, prior, settings, _warm_order(problem, warm_start), network=network)
     jobs = n_jobs if n_jobs > 0 else os.cpu_count() or 1
     if jobs > 1 and problem.num_cities > EXACT_UP_TO:
         return _solve_together(task, criterion, seed, jobs)
-    prepare(prior)
+    prepare(task.loads)
     return _solve(task, criterion, seed, progress=progress)
+
+
+def _is_hurried(problem: TSP, criterion: StopCriterion) -> bool:
+    """Whether a large population stage begins before the bound can have converged, so that the network must do."""
+    low, high = _LEARNED_SIZES
+    fits = problem.is_symmetric and problem.coords is not None and not problem.fixed_edges
+    return fits and low <= problem.num_cities <= high and criterion.max_seconds < _HURRY_S_PER_CITY * problem.num_cities
 
 
 @dataclass(frozen=True)
 class Task:
-    """What every process needs to know; `guests` are tours of the others."""
+    """What every process needs to know; `guests` are tours of the others, `network` says whether it may be used."""
 
     problem: TSP
     prior: str | None
     params: SearchParams
     start: IntArray | None = None
     guests: tuple[IntArray, ...] = ()
+    network: bool = False
+
+    @property
+    def loads(self) -> str | None:
+        """The prior that must be ready before the clock starts."""
+        return "gnn" if self.network else self.prior
 
 
 def prepare(prior: str | None) -> None:
@@ -158,7 +180,7 @@ def _solve(task: Task, criterion: StopCriterion, seed: int | None, *, progress: 
     instance = SearchInstance.build(problem, settings.num_neighbours)
     tour = None if task.start is None else instance.from_order(task.start)
     guests = [instance.from_order(guest) for guest in task.guests]
-    search = TourSearch(instance, clock, settings, seed=seed, start=tour, guests=guests)
+    search = TourSearch(instance, clock, settings, seed=seed, start=tour, guests=guests, network=task.network)
     _run(search, task.prior, progress=progress)
     order = instance.to_order(search.tour)
     described["prior_used"] = search.prior_used
@@ -185,7 +207,7 @@ def _prepare_in(parent: int, prior: str | None) -> None:
 
 def _solve_until(task: Task, criterion: StopCriterion, seed: int, deadline: float, parent: int) -> TourResult:
     """Solve in a process of its own, until a time of day at most."""
-    _prepare_in(parent, task.prior)
+    _prepare_in(parent, task.loads)
     left = max(0.0, deadline - time.time())
     return _solve(task, AnyOf(criterion, MaxRuntime(left)) if math.isfinite(left) else criterion, seed)
 
@@ -195,7 +217,7 @@ def _solve_together(task: Task, criterion: StopCriterion, seed: int | None, jobs
     seeds = iter(spawn_seeds(seed, 2 * jobs))
     parent = os.getpid()
     with SharedInterrupt() as interrupt, Parallel(n_jobs=jobs, batch_size=1) as pool:
-        pool(delayed(_prepare_in)(parent, task.prior) for _ in range(jobs))
+        pool(delayed(_prepare_in)(parent, task.loads) for _ in range(jobs))
         begin, limit = time.time(), criterion.max_seconds
         rounds = (0.5, 1.0) if math.isfinite(limit) else (1.0,)
         until = AnyOf(criterion, interrupt.stop)

@@ -59,6 +59,9 @@ _OTHERS_SHARE = 0.1
 _LEAST_CHANCE = 1e-6
 """What the tree takes the chance of a candidate edge for at least."""
 
+_START_LENGTH = 0.1
+"""Weight of the length, in nats a mean edge, where a prior ranks the edges of greedy tours."""
+
 _KICKS_A_LOOK = 1000
 """Kicks after which, at the earliest, the places of doubt are looked for again."""
 
@@ -81,6 +84,8 @@ class TourSearch:
         Tour to start from, in the numbering of the search; default the greedy edge tour.
     guests : list of int32 [M]
         Tours that join the first population.
+    network : bool
+        Whether the prior "auto" may be the network, which must have been loaded.
     """
 
     instance: SearchInstance
@@ -89,6 +94,7 @@ class TourSearch:
     seed: int | None
     start: Int32Array | None = None
     guests: list[Int32Array] = field(default_factory=list)
+    network: bool = False
     trace: list[tuple[float, float]] = field(default_factory=list)
     others: list[Int32Array] = field(default_factory=list)
     bound: OneTreeBound | None = None
@@ -111,6 +117,7 @@ class TourSearch:
         integral = instance.problem.is_integral
         self.tolerance = 1e-7 if integral else max(1e-9 * edge, 1e-14 * scale)
         self.spread, self.spread_lengths = spread, instance.lengths_of(spread)
+        self.start_lists, self.start_keys = self.spread, self.spread_lengths
         self._candidates = _candidates(instance, spread)
         self._chances = np.ones(spread.shape)
         self.tour_cost_s = self.clock.elapsed_s - begun
@@ -209,7 +216,7 @@ class TourSearch:
         instance = self.instance
         if prior == "auto":
             converged = self.bound is not None and self.bound.converged
-            prior = "alpha" if converged and not instance.doubled else None
+            prior = "alpha" if converged and not instance.doubled else "gnn" if self.network else None
         if prior is None or self.clock.is_over():
             return
         count = self.params.num_prior_candidates
@@ -231,7 +238,15 @@ class TourSearch:
             self._candidates = _candidates(instance, cities, self._surprise(kept) if prior == "gnn" else None)
             self._chances = score_chances(kept, prior)
         self.prior_used = prior
+        self._start_from_prior()
         self.descend()
+
+    def _start_from_prior(self) -> None:
+        """Let the greedy tours of the population take the most likely edges first rather than the shortest."""
+        cities, lengths, _ = self._candidates
+        self.start_lists = cities
+        nats = -np.log(np.maximum(self._chances, _LEAST_CHANCE))
+        self.start_keys = nats + _START_LENGTH / max(self._mean_edge, np.finfo(np.float64).tiny) * lengths
 
     def _surprise(self, scores: FloatArray) -> FloatArray:
         """Penalties from logits: -log of the probability of each edge, in parts of the mean edge of the tour."""

@@ -90,9 +90,9 @@ class _Evolution:
     def add_tour(self) -> bool:
         """Add a local optimum of its own; return False when the time is up."""
         search, instance, state = self.search, self.instance, self.state
-        lengths = search.spread_lengths
-        noise = 1.0 + self.params.start_noise * self.rng.random(lengths.shape)
-        tour = greedy_edge_tour(instance.data, search.spread, lengths * noise, instance.points)
+        keys = search.start_keys
+        noise = 1.0 + self.params.start_noise * self.rng.random(keys.shape)
+        tour = greedy_edge_tour(instance.data, search.start_lists, keys * noise, instance.points)
         state.tour[:] = tour
         state.pos[tour] = np.arange(len(tour), dtype=np.int32)
         push_all(state)
