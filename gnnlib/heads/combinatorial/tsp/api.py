@@ -82,8 +82,8 @@ def solve_tsp(
         What chooses the candidate edges and the order in which they are tried: the shipped graph network, alpha-nearness
         from the 1-tree (K. Helsgaun 2000), a softmax of the distance, the rank of the neighbour, or nothing but the
         distance. "auto" takes alpha-nearness when the bound had time to converge, and the network for 5,000 to 20,000
-        cities when it had not. The network is left out when the
-        stop leaves no time for it; ``params["prior_used"]`` of the result says what was used.
+        cities when it had not. The network is left out when the stop leaves no time for it; ``params["prior_used"]`` of
+        the result says what was used.
     params : SearchParams, optional
         Settings of the search.
     progress : bool
