@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from gnnlib.cli.console import format_table
+from gnnlib.cli.console import PICTURE_SUFFIXES, format_table
 from gnnlib.errors import FileFormatError, InputError
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from gnnlib.heads.automl.estimators import AutoClassifier, AutoRegressor
 
-__all__ = ["app", "demo", "fit_file", "predict_file", "read_table"]
+__all__ = ["app", "demo", "fit_file", "predict_file", "read_table", "recommend_file"]
 
 app = typer.Typer(help="Find, keep and use predictors for tables.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -73,11 +74,7 @@ def fit_file(
     """  # noqa: D301 (the mark keeps typer from joining the lines of the examples)
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; name a folder")
-    table = read_table(file)
-    if target not in table.columns:
-        raise InputError(
-            f"the target {target!r} is not a column of {file}; it has {', '.join(map(str, table.columns[:20]))}"
-        )
+    table = _with_target(read_table(file), target, file)
     model = _make(task or _guess_task(table[target]), time, describe, metric, jobs, seed, store)
     model.fit(table.drop(columns=[target]), table[target])
     typer.echo(model.result_.summary())
@@ -118,6 +115,69 @@ def predict_file(
         return
     out.write_text(text, encoding="utf-8")
     typer.echo(f"wrote {out}")
+
+
+@app.command("recommend", short_help="Say which pipelines to try on a table, and why, without fitting any.")
+def recommend_file(
+    file: str = typer.Argument(
+        metavar="FILE", help="The table: .csv, .csv.gz, .tsv or .parquet, names in its first row."
+    ),
+    *,
+    target: str = typer.Option(metavar="COLUMN", help="The column to predict."),
+    describe: str = typer.Option("", metavar="TEXT", help="What the table is about, in a sentence."),
+    count: int = typer.Option(5, "--count", "-k", min=1, metavar="N", help="Number of pipelines."),
+    task: str | None = typer.Option(None, help="classification or regression; default: by the target."),
+    store: str | None = typer.Option(
+        None, metavar="ADDRESS", help="Learn from this store, as sqlite:///experience.db."
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    plot: Path | None = typer.Option(None, metavar="PICTURE", help="Write a map of the known data sets."),
+) -> None:
+    """Recommend N complementary pipelines for the table, best first, and name the known data sets that are like it.
+
+    \b
+    Examples:
+      gnnlib automl recommend churn.csv --target left --describe "customers of a telecom"
+      gnnlib automl recommend churn.csv --target left --json
+    """  # noqa: D301 (the mark keeps typer from joining the lines of the examples)
+    from gnnlib.cli.console import check_target, print_json
+    from gnnlib.heads.automl.experience import ExperienceStore
+    from gnnlib.heads.automl.recommend import recommend_pipelines
+    from gnnlib.heads.automl.table import TASKS
+
+    check_target(plot, PICTURE_SUFFIXES)
+    table = _with_target(read_table(file), target, file)
+    table = table[table[target].notna()]
+    chosen = task or _guess_task(table[target])
+    known = next((name for name in TASKS if name == chosen), None)
+    if known is None:
+        raise InputError(f"`--task` must be classification or regression, found {task!r}")
+    with contextlib.nullcontext() if store is None else ExperienceStore(store) as experience:
+        advice = recommend_pipelines(
+            table.drop(columns=[target]),
+            table[target],
+            description=describe or None,
+            k=count,
+            task=known,
+            experience=experience,
+        )
+    if as_json:
+        print_json(advice.to_dict())
+    else:
+        typer.echo(advice.summary())
+    if plot is not None:
+        from gnnlib.cli.tsp import save_plot
+
+        save_plot(advice.plot(), plot)
+        typer.echo(f"wrote {plot}", err=as_json)
+
+
+def _with_target(table: pd.DataFrame, target: str, file: str) -> pd.DataFrame:
+    if target not in table.columns:
+        raise InputError(
+            f"the target {target!r} is not a column of {file}; it has {', '.join(map(str, table.columns[:20]))}"
+        )
+    return table
 
 
 def _guess_task(target: pd.Series[Any]) -> str:

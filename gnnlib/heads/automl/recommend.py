@@ -7,7 +7,7 @@ import math
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from gnnlib.typing import FloatArray
 
 __all__ = ["Neighbour", "Recommendation", "RecommendedPipeline", "fit_meta", "recommend_pipelines"]
+
+Descriptions = Literal["words", "sentence-transformers"]
 
 UNUSUAL = 1.5
 """Novelty above which the static portfolio is the better advice."""
@@ -258,12 +260,19 @@ def _as_model(experience: ExperienceStore | Recommender | None, task: Task, metr
 
 @functools.cache
 def shipped_recommender(task: Task) -> Recommender | None:
+    """Return the recommender that ships for a task; None where there is none."""
     path = SHIPPED / f"recommender-{task}.npz"
     return Recommender.load(path) if Path(path).exists() else None
 
 
 def fit_meta(
-    store: ExperienceStore, *, task: Task = "classification", metric: str = "balanced_accuracy", seed: Seed = 0
+    store: ExperienceStore,
+    *,
+    task: Task = "classification",
+    metric: str = "balanced_accuracy",
+    descriptions: Descriptions = "words",
+    text_model: str | None = None,
+    seed: Seed = 0,
 ) -> Recommender:
     """Learn from a store of one's own experience which pipelines suit which tables.
 
@@ -273,6 +282,10 @@ def fit_meta(
     task : {"classification", "regression"}, default "classification"
     metric : str, default "balanced_accuracy"
         Only results of this metric are used.
+    descriptions : {"words", "sentence-transformers"}, default "words"
+        How descriptions are read: by counting words, or by a sentence transformer (extra ``text``).
+    text_model : str, optional
+        Folder of the sentence transformer, or its name in the local cache; nothing is downloaded.
     seed : int, default 0
 
     Returns
@@ -283,7 +296,10 @@ def fit_meta(
     Raises
     ------
     InputError
-        If the store holds no data set with results of two pipelines, or none whose pipelines are known.
+        If the store holds no data set with results of two pipelines, or none whose pipelines are known; if the text
+        model is missing.
+    MissingExtraError
+        If sentence-transformers is asked for and not installed.
 
     Warns
     -----
@@ -306,7 +322,14 @@ def fit_meta(
     """
     if task not in TASKS:
         raise InputError(f"`task` must be one of {TASKS}, found {task!r}")
-    meta = meta_from_store(store, task=task, metric=metric)
+    if descriptions not in get_args(Descriptions):
+        raise InputError(f"`descriptions` must be one of {get_args(Descriptions)}, found {descriptions!r}")
+    if (descriptions == "sentence-transformers") != bool(text_model):
+        raise InputError(
+            "`text_model` must name a local sentence transformer if, and only if, `descriptions` is "
+            f"'sentence-transformers'; found {text_model!r} with {descriptions!r}"
+        )
+    meta = meta_from_store(store, task=task, metric=metric, text_model=text_model)
     readable = [_is_readable(task, text) for text in meta.pipelines]
     if not all(readable):
         lost = [text for text, good in zip(meta.pipelines, readable, strict=True) if not good]

@@ -9,6 +9,7 @@ import numpy as np
 
 from gnnlib.errors import InputError
 from gnnlib.heads.automl.descriptions import TextEmbedding
+from gnnlib.heads.automl.descriptions_transformers import SentenceEmbedding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -128,7 +129,7 @@ class MetaData:
         Values of `FEATURES`, NaN where unknown.
     texts : array [D, L]
         Embeddings of the descriptions; zeros where there is none.
-    embedding : TextEmbedding or None
+    embedding : TextEmbedding, SentenceEmbedding or None
         How descriptions are embedded.
     bounds : array [D, 2] or None
         Errors of the best and of the worst pipeline; with them results on a new data set are compared in level and
@@ -146,7 +147,7 @@ class MetaData:
     regret: FloatArray
     features: FloatArray
     texts: FloatArray
-    embedding: TextEmbedding | None = None
+    embedding: TextEmbedding | SentenceEmbedding | None = None
     bounds: FloatArray | None = None
 
     def __post_init__(self) -> None:
@@ -211,12 +212,16 @@ class MetaData:
             arrays["regret"].astype(np.float64),
             arrays["features"].astype(np.float64),
             arrays["texts"].astype(np.float64),
-            TextEmbedding.from_arrays(text) if text else None,
+            _read_embedding(text) if text else None,
             arrays["bounds"].astype(np.float64) if "bounds" in arrays else None,
         )
 
 
-def meta_from_store(store: ExperienceStore, *, task: Task, metric: str) -> MetaData:
+def _read_embedding(arrays: Mapping[str, AnyArray]) -> TextEmbedding | SentenceEmbedding:
+    return SentenceEmbedding.from_arrays(arrays) if "model" in arrays else TextEmbedding.from_arrays(arrays)
+
+
+def meta_from_store(store: ExperienceStore, *, task: Task, metric: str, text_model: str | None = None) -> MetaData:
     """Return what a store of one's own experience knows.
 
     Parameters
@@ -225,11 +230,15 @@ def meta_from_store(store: ExperienceStore, *, task: Task, metric: str) -> MetaD
     task : {"classification", "regression"}
     metric : str
         Only results of this metric are used; they are "higher is better".
+    text_model : str, optional
+        Sentence transformer that reads the descriptions; without it words are counted.
 
     Raises
     ------
     InputError
-        If no data set of the store has results of two pipelines.
+        If no data set of the store has results of two pipelines, or there is no such model on this machine.
+    MissingExtraError
+        If `text_model` is given and sentence-transformers is not installed.
     """
     from gnnlib.heads.automl.portfolio_oboe import normalised_regret
 
@@ -243,10 +252,7 @@ def meta_from_store(store: ExperienceStore, *, task: Task, metric: str) -> MetaD
     profiles = store.profiles()
     said = {row.dataset: row.description for row in store.experiences(task=task) if row.description}
     names = tuple(str(name) for name in matrix.index)
-    try:
-        embedding = TextEmbedding.fit([said.get(name, "") for name in names])
-    except InputError:  # no words, which a store may well lack
-        embedding = None
+    embedding = _fit_embedding([said.get(name, "") for name in names], text_model)
     texts = embedding.transform([said.get(name) for name in names]) if embedding else np.zeros((len(names), 0))
     return MetaData(
         names,
@@ -257,3 +263,12 @@ def meta_from_store(store: ExperienceStore, *, task: Task, metric: str) -> MetaD
         texts,
         embedding,
     )
+
+
+def _fit_embedding(texts: list[str], text_model: str | None) -> TextEmbedding | SentenceEmbedding | None:
+    if text_model is not None:
+        return SentenceEmbedding.fit(texts, text_model)
+    try:
+        return TextEmbedding.fit(texts)
+    except InputError:  # no words, which a store may well lack
+        return None
