@@ -88,6 +88,17 @@ def test_time_limit_is_kept():
         assert time.process_time() - started < 0.5 * 1.05 + 0.2  # CPU time: other programs do not count
 
 
+def test_a_start_that_would_come_too_late_is_left_out(monkeypatch):
+    monkeypatch.setattr(api, "_GREEDY_PER_BUILD", 1e9)
+    late = solve_tsp(points(300), stop=MaxRuntime(5.0))
+    assert_tour(late, 300)
+    assert late.iterations == 0
+    assert late.seconds < 5.0
+    assert late.length < 1.5 * solve_tsp(points(300), stop=FEW).length  # a curve, not a random order
+    warm = solve_tsp(points(300), stop=MaxIterations(20), warm_start=late)
+    assert warm.length < late.length
+
+
 def test_iterations_gap_and_lack_of_improvement_stop_the_search():
     assert solve_tsp(points(100), stop=MaxIterations(7)).iterations == 7
     result = solve_tsp(points(100), stop=AnyOf(TargetGap(0.05), MaxRuntime(20)))

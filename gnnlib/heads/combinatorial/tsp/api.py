@@ -45,6 +45,12 @@ _LEARNED_SIZES = (5000, 20_000)
 _HURRY_S_PER_CITY = 4e-4
 """Seconds a city below which "auto" loads the network, in case the bound does not converge."""
 
+_GREEDY_PER_BUILD = 0.85
+"""Seconds of the greedy start for a second of looking for the neighbours, measured on a million cities: 0.76."""
+
+_GRACE_S = 0.1
+"""Seconds by which a greedy tour may come too late: short stops of small instances deserve one."""
+
 _CLOSING_S_PER_CITY = 8e-7
 """Seconds a city for translating, checking and measuring the answer."""
 
@@ -178,6 +184,10 @@ def _solve(task: Task, criterion: StopCriterion, seed: int | None, *, progress: 
     if clock.remaining_s < _SET_UP_S_PER_CITY * problem.num_cities:
         return _answer_at_once(problem, clock, task.start, described)
     instance = SearchInstance.build(problem, settings.num_neighbours)
+    late_s = _GREEDY_PER_BUILD * clock.elapsed_s - clock.remaining_s
+    if task.start is None and instance.points is not None and late_s > _GRACE_S:
+        along_curve = instance.to_order(np.arange(instance.size, dtype=np.int32))
+        return _answer_at_once(problem, clock, along_curve, described)
     tour = None if task.start is None else instance.from_order(task.start)
     guests = [instance.from_order(guest) for guest in task.guests]
     search = TourSearch(instance, clock, settings, seed=seed, start=tour, guests=guests, network=task.network)
@@ -284,7 +294,7 @@ def _solve_exactly(problem: TSP, clock: StopClock, described: dict[str, Any]) ->
 
 
 def _answer_at_once(problem: TSP, clock: StopClock, start: IntArray | None, described: dict[str, Any]) -> TourResult:
-    """Return the warm start, or a space-filling curve, when there is no time to search."""
+    """Return a tour that is there, or a space-filling curve, when there is no time to search."""
     if start is not None:
         order = start
     elif problem.coords is not None and not problem.fixed_edges:
