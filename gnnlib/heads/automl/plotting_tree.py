@@ -9,9 +9,11 @@ import numpy as np
 from gnnlib.style import COLOURS, SEQUENTIAL, new_axes, styled
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
 
-    from gnnlib.heads.automl.synthesis_result import SearchNode, SynthesisResult
+    from gnnlib.heads.automl.synthesis_result import SearchNode
     from gnnlib.typing import FloatArray
 
 __all__ = ["plot_search_tree"]
@@ -19,12 +21,13 @@ __all__ = ["plot_search_tree"]
 _LABELLED = 8
 
 
-def plot_search_tree(result: SynthesisResult, *, ax: Axes | None = None) -> Axes:
+def plot_search_tree(nodes: Sequence[SearchNode], *, ax: Axes | None = None) -> Axes:
     """Draw pipelines as points, edits as lines: size is visits, colour is the score, grey was not tried.
 
     Parameters
     ----------
-    result : SynthesisResult
+    nodes : sequence of SearchNode
+        Parents first, as in `gnnlib.heads.automl.synthesis_result.SynthesisResult`.
     ax : matplotlib Axes, optional
 
     Examples
@@ -34,19 +37,19 @@ def plot_search_tree(result: SynthesisResult, *, ax: Axes | None = None) -> Axes
     >>> from gnnlib.heads.automl.pipelines import Pipeline
     >>> words = [Pipeline("regression", name) for name in ("tree", "forest", "hgb")]
     >>> found = synthesise_pipelines(lambda p: len(p.estimator.name), PipelineLanguage.from_sentences(words))
-    >>> plot_search_tree(found).get_xlabel()
+    >>> plot_search_tree(found.nodes).get_xlabel()
     'edits'
     """
     with styled():
         axes = new_axes(ax, size=(8.0, 5.0))
-        places = _layout(result.nodes)
-        for node, place in zip(result.nodes, places, strict=True):
+        places = _layout(nodes)
+        for node, place in zip(nodes, places, strict=True):
             if node.parent >= 0:
                 above = places[node.parent]
                 axes.plot([above[0], place[0]], [above[1], place[1]], color=COLOURS["grid"], zorder=1, linewidth=0.8)
-        visits = np.array([node.visits for node in result.nodes], dtype=np.float64)
+        visits = np.array([node.visits for node in nodes], dtype=np.float64)
         size = 12.0 + 120.0 * np.sqrt(visits / max(visits.max(initial=1.0), 1.0))
-        score = np.array([node.score for node in result.nodes])
+        score = np.array([node.score for node in nodes])
         tried, failed = np.isfinite(score), score == -np.inf
         rest = ~tried & ~failed
         axes.scatter(places[rest, 0], places[rest, 1], s=size[rest], color=COLOURS["grid"], zorder=2, label="not tried")
@@ -66,16 +69,14 @@ def plot_search_tree(result: SynthesisResult, *, ax: Axes | None = None) -> Axes
             )
             axes.figure.colorbar(points, ax=axes, label="score")
         for index in np.argsort(-np.where(tried, score, -np.inf), kind="stable")[: min(_LABELLED, int(tried.sum()))]:
-            axes.annotate(
-                result.nodes[index].edit, places[index], xytext=(4, 3), textcoords="offset points", fontsize=7
-            )
+            axes.annotate(nodes[index].edit, places[index], xytext=(4, 3), textcoords="offset points", fontsize=7)
         axes.set_xlabel("edits")
         axes.set_yticks([])
         axes.legend(loc="upper left")
     return axes
 
 
-def _layout(nodes: tuple[SearchNode, ...]) -> FloatArray:
+def _layout(nodes: Sequence[SearchNode]) -> FloatArray:
     """Return a point [x, y] a node: depth, and leaves at even distances in the order of the tree."""
     children: list[list[int]] = [[] for _ in nodes]
     depth = np.zeros(len(nodes))

@@ -29,8 +29,9 @@ class AutoMLParams:
         Names of pieces to allow only (in the slots of which one is named), or to forbid.
     start : tuple of Pipeline or str, optional
         Pipelines to try first; default: the portfolio.
-    strategy : {"bandit", "bayes", "random"}
-        How to search after that.
+    strategy : {"bandit", "bayes", "random", "synthesis"}
+        How to search after that; "synthesis" is the tree search of `gnnlib.heads.automl.synthesis`, with its network
+        for classification.
     num_folds : int >= 2, optional
         Default: by the number of rows and the time.
     memory_limit_gb : float > 0, optional

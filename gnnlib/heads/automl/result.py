@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from gnnlib.errors import InputError
 from gnnlib.results import Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from gnnlib.heads.automl.synthesis_result import SearchNode
     from gnnlib.typing import FloatArray
 
 __all__ = ["AutoMLResult", "Explanation", "TrialSummary"]
@@ -179,6 +181,8 @@ class Explanation(Result):
         Kind of estimator, trials, best score.
     neighbours : tuple of (str, float)
         Known data sets that the first pipelines were taken from, with their share.
+    tree : tuple of SearchNode
+        Search tree of the strategy "synthesis", which `plot` draws; empty for others.
     """
 
     importance: tuple[tuple[str, float], ...]
@@ -188,6 +192,21 @@ class Explanation(Result):
     dropped: tuple[tuple[str, str], ...]
     families: tuple[tuple[str, int, float], ...]
     neighbours: tuple[tuple[str, float], ...] = ()
+    tree: tuple[SearchNode, ...] = ()
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """Draw the search tree; see `gnnlib.heads.automl.plotting_tree.plot_search_tree`.
+
+        Raises
+        ------
+        InputError
+            If the search was none over a tree.
+        """
+        if not self.tree:
+            raise InputError('there is no search tree: only the strategy "synthesis" grows one')
+        from gnnlib.heads.automl.plotting_tree import plot_search_tree  # matplotlib on use only
+
+        return plot_search_tree(self.tree, ax=ax)
 
     def _rows(self) -> list[tuple[str, str]]:
         return [
@@ -195,5 +214,6 @@ class Explanation(Result):
             *((f"weight {weight:.2f}", pipeline) for pipeline, weight in self.members),
             *((f"tried {family}", f"{count} times, best {best:.4f}") for family, count, best in self.families),
             *((f"like {name}", f"{share:.0%} of the advice") for name, share in self.neighbours),
+            *([("search tree", f"{len(self.tree)} pipelines")] if self.tree else []),
             *((f"dropped {name}", reason) for name, reason in self.dropped),
         ]

@@ -9,12 +9,14 @@ import pandas as pd
 
 from gnnlib.heads.automl.pipelines import Pipeline
 from gnnlib.heads.automl.recommend import recommend_pipelines
+from gnnlib.heads.automl.synthesis import table_features
 
 if TYPE_CHECKING:
     from gnnlib.heads.automl.recommend import Recommendation
     from gnnlib.heads.automl.worker import TrialData
+    from gnnlib.typing import FloatArray
 
-__all__ = ["advised_start", "ask_advice"]
+__all__ = ["advised_start", "ask_advice", "ask_features"]
 
 ADVISED = 6
 """Pipelines to ask for."""
@@ -27,12 +29,23 @@ def ask_advice(data: TrialData, description: str | None) -> Recommendation | Non
     """Return the pipelines recommended for a cleaned table, and why; None for a table too large to describe."""
     if data.X.size > MOST_CELLS:
         return None
+    return recommend_pipelines(_frame(data), data.y, description=description or None, k=ADVISED, task=data.task)
+
+
+def ask_features(data: TrialData, description: str | None) -> FloatArray | None:
+    """Return what the network of the synthesis wants to know; None for a task that it was not trained on."""
+    if data.X.size > MOST_CELLS or data.task != "classification":
+        return None
+    return table_features(_frame(data), data.y, description=description or None, task=data.task)
+
+
+def _frame(data: TrialData) -> pd.DataFrame:
     frame = pd.DataFrame(data.X[:, : data.layout.num_numeric])
     for place, levels in zip(data.layout.categorical, data.layout.cardinalities, strict=True):
         codes = np.nan_to_num(data.X[:, place], nan=-1.0).astype(np.int64)
         frame[place] = pd.Categorical.from_codes(codes, [str(level) for level in range(levels)])
     frame.columns = frame.columns.map(str)
-    return recommend_pipelines(frame, data.y, description=description or None, k=ADVISED, task=data.task)
+    return frame
 
 
 def advised_start(

@@ -19,13 +19,14 @@ from gnnlib.heads.automl.metrics import Metric, resolve_metric
 from gnnlib.heads.automl.pipelines import Pipeline, Step
 from gnnlib.heads.automl.result import AutoMLResult, TrialSummary
 from gnnlib.heads.automl.runner import NOMINAL_S, Study, StudySettings
-from gnnlib.heads.automl.runner_advice import advised_start, ask_advice
+from gnnlib.heads.automl.runner_advice import advised_start, ask_advice, ask_features
 from gnnlib.heads.automl.runner_cost import a_priori_seconds
 from gnnlib.heads.automl.runner_final import build_committee
 from gnnlib.heads.automl.runner_folds import HOLDOUT_PARTS, assign_folds, choose_num_folds, shuffled_order
 from gnnlib.heads.automl.runner_memory import describe_table, open_memory, recalled, remember
 from gnnlib.heads.automl.runner_order import Proposer, as_start, default_start
 from gnnlib.heads.automl.runner_pool import Pool, WorkFolder, make_pool, store_data
+from gnnlib.heads.automl.synthesis import tree_nodes
 from gnnlib.heads.automl.table import MatrixLayout, TableProfile, Task
 from gnnlib.heads.automl.worker import TrialData
 from gnnlib.interrupt import DeferredInterrupt
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from gnnlib.heads.automl.problem import AutoMLParams
     from gnnlib.heads.automl.recommend import Recommendation
     from gnnlib.heads.automl.runner import TrialRecord
+    from gnnlib.heads.automl.synthesis_result import SearchNode
     from gnnlib.stop import StopClock
     from gnnlib.typing import FloatArray
 
@@ -84,6 +86,7 @@ class Fitted:
     kept_rows: FloatArray
     kept_targets: Any
     advice: Recommendation | None = None
+    tree: tuple[SearchNode, ...] = ()
 
     def predict(self, X: Any) -> FloatArray:
         """Return probabilities [N, C] or values [N]."""
@@ -133,7 +136,9 @@ def fit_table(
             store_data(plan.data, folder.path)
             pool.load(folder.path)
             advice = _advice(plan, task.description) if cleaner.layout.num_columns else None
-            study = _make_study(plan, pool, folder, _start(plan, memory, advice))
+            is_made = params.strategy == "synthesis" and cleaner.layout.num_columns > 0
+            looks = ask_features(plan.data, task.description) if is_made else None
+            study = _make_study(plan, pool, folder, _start(plan, memory, advice), looks)
             study.trace.append((first_s, math.nan))
             if cleaner.layout.num_columns:
                 study.run(is_stopped=lambda: interrupt.received)
@@ -148,7 +153,9 @@ def fit_table(
     kept = plan.data.order[:_KEPT_ROWS]
     result = _result(study, committee, cleaner, seed)
     rows = (plan.data.X[kept], plan.data.y[kept])
-    return Fitted(task.task, cleaner, committee, result, scorer, plan.data.layout, *rows, advice)
+    made = study.proposer.synthesis
+    tree = () if made is None else tree_nodes(made)
+    return Fitted(task.task, cleaner, committee, result, scorer, plan.data.layout, *rows, advice, tree)
 
 
 def _prepare(
@@ -198,7 +205,9 @@ def _start(plan: _Plan, memory: ExperienceStore | None, advice: Recommendation |
     return [*remembered, *advised_start(advice, usual, needs_probabilities=needs_probabilities)]
 
 
-def _make_study(plan: _Plan, pool: Pool, folder: WorkFolder, start: list[tuple[Pipeline, str]]) -> Study:
+def _make_study(
+    plan: _Plan, pool: Pool, folder: WorkFolder, start: list[tuple[Pipeline, str]], looks: FloatArray | None
+) -> Study:
     data, params, profile = plan.data, plan.params, plan.profile
     grammar = Grammar(
         profile,
@@ -210,7 +219,7 @@ def _make_study(plan: _Plan, pool: Pool, folder: WorkFolder, start: list[tuple[P
     budget = plan.clock.criterion.max_seconds
     reserve = min(max(_RESERVE_SHARE * budget, _RESERVE_LEAST_S), _RESERVE_MOST_S) if math.isfinite(budget) else 0.0
     settings = StudySettings(plan.num_folds, plan.seeds[1] % 2**31, _memory_bytes(params, pool), folder.path, reserve)
-    proposer = Proposer(grammar, start, strategy=params.strategy, seed=plan.seeds[2])
+    proposer = Proposer(grammar, start, strategy=params.strategy, seed=plan.seeds[2], table=looks)
     return Study(data, profile, metric=plan.metric, proposer=proposer, pool=pool, clock=plan.clock, settings=settings)
 
 

@@ -1,7 +1,7 @@
 """What to try next: known good pipelines of different kinds first, then a search around what worked.
 
 The search is a bandit over estimators (UCB1, P. Auer et al. 2002) whose arms yield mutations of their best pipeline, or
-Bayesian optimisation, or random draws over the joint space of the grammar.
+Bayesian optimisation, random draws over the joint space of the grammar, or tree search over edits of pipelines.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from gnnlib.heads.automl.pipelines import Pipeline
 from gnnlib.heads.automl.portfolio import static_portfolio
+from gnnlib.heads.automl.synthesis_language import PipelineLanguage
 from gnnlib.search.hyper import HyperSearch
 from gnnlib.seeding import numpy_generator, spawn_seeds
 
@@ -19,19 +20,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gnnlib.heads.automl.grammar import Grammar
+    from gnnlib.heads.automl.synthesis_search import SynthesisSearch
     from gnnlib.heads.automl.table import Task
     from gnnlib.search.hyper import Trial
+    from gnnlib.typing import FloatArray
 
 __all__ = ["STRATEGIES", "Proposal", "Proposer", "Strategy", "as_start", "default_start", "is_coarse"]
 
-Strategy = Literal["bandit", "bayes", "random"]
-STRATEGIES: tuple[Strategy, ...] = ("bandit", "bayes", "random")
+Strategy = Literal["bandit", "bayes", "random", "synthesis"]
+STRATEGIES: tuple[Strategy, ...] = ("bandit", "bayes", "random", "synthesis")
 
 EXPLORATION = 0.35
 """Weight of the uncertainty of an estimator in units of the spread of scores."""
 
 DEAREST_SHARE = 0.35
 """A first rung that costs more than this share of the time left waits until nothing cheaper does."""
+
+SIMULATIONS = 24
+"""Of one plan of the synthesis: it must cost little beside a trial."""
 
 _TRIES = 40
 
@@ -119,18 +125,28 @@ class Proposer:
     grammar : Grammar
     start : sequence of (Pipeline, str)
         What to try first, and why; each is fitted to the grammar.
-    strategy : {"bandit", "bayes", "random"}
+    strategy : {"bandit", "bayes", "random", "synthesis"}
     seed : int
+    table : array [79], optional
+        What the table looks like, for the network of the synthesis; without it the synthesis has no network.
     """
 
     def __init__(
-        self, grammar: Grammar, start: Sequence[tuple[Pipeline, str]], *, strategy: Strategy = "bandit", seed: int = 0
+        self,
+        grammar: Grammar,
+        start: Sequence[tuple[Pipeline, str]],
+        *,
+        strategy: Strategy = "bandit",
+        seed: int = 0,
+        table: FloatArray | None = None,
     ) -> None:
         self.grammar = grammar
         self.strategy = strategy
         seeds = spawn_seeds(seed, 2)
         self._rng = numpy_generator(seeds[0])
         self._search: HyperSearch | None = None
+        self._table = table
+        self.synthesis: SynthesisSearch | None = None
         self._search_seed = seeds[1]
         self._seen: set[str] = set()
         self._scores: dict[str, list[float]] = {}
@@ -171,6 +187,8 @@ class Proposer:
             self._scores.setdefault(name, []).append(score)
             if name not in self._best or score > self._best[name][0]:
                 self._best[name] = (score, proposal.pipeline)
+        if self.strategy == "synthesis":
+            self._synthesis().tell(proposal.pipeline, score)
         if self.strategy == "bayes" and math.isfinite(score):
             search = self._hyper()
             if proposal.trial is not None:
@@ -183,7 +201,23 @@ class Proposer:
             self._search = HyperSearch(self.grammar.space(), strategy="bayes", seed=self._search_seed)
         return self._search
 
+    def _synthesis(self) -> SynthesisSearch:
+        if self.synthesis is None:
+            from gnnlib.heads.automl.synthesis import SynthesisParams, make_search  # the search is compiled
+
+            language = PipelineLanguage.from_grammar(self.grammar)
+            params = SynthesisParams(simulations=SIMULATIONS)
+            self.synthesis = make_search(language, self._table, params=params, seed=self._search_seed)
+        return self.synthesis
+
     def _propose(self) -> Proposal | None:
+        if self.strategy == "synthesis":
+            found = self._synthesis().ask()
+            is_new = found is not None and found.key not in self._seen
+            return Proposal(
+                found if found is not None and is_new else self.grammar.sample(self._rng),
+                "synthesis" if is_new else "random",
+            )
         if self.strategy == "bayes":
             trial = self._hyper().try_ask()
             return None if trial is None else Proposal(self.grammar.to_pipeline(trial.point), "bayes", trial)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from gnnlib.stop import StopCriterion
     from gnnlib.typing import FloatArray
 
-__all__ = ["NETWORK", "SynthesisParams", "make_search", "synthesise_pipelines", "table_features"]
+__all__ = ["NETWORK", "SynthesisParams", "make_search", "synthesise_pipelines", "table_features", "tree_nodes"]
 
 NETWORK = "automl-synthesis"
 """Name of the shipped weights."""

@@ -127,4 +127,4 @@ class SynthesisResult(Result):
         """Draw the search tree; see `gnnlib.heads.automl.plotting_tree.plot_search_tree`."""
         from gnnlib.heads.automl.plotting_tree import plot_search_tree  # matplotlib on use only
 
-        return plot_search_tree(self, ax=ax)
+        return plot_search_tree(self.nodes, ax=ax)
