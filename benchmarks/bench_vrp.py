@@ -5,9 +5,9 @@
     python benchmarks/bench_vrp.py --limit 3 --stops 60 --seeds 1
 
 Every answer is costed and checked again by the library; one that breaks something counts as none. Figures that stand in
-``results/vrp.json`` are kept unless ``--fresh``. Gaps are to the solutions that come with the collections; where there
-are none (Solomon and Li-Lim under the convention used), to the best that any run has ever found, which is kept in
-``results/vrp_best.json`` with what found it.
+``results/vrp.json`` are kept unless ``--fresh`` (forget all) or ``--again`` (take those asked for once more). Gaps are
+to the solutions that come with the collections; where there are none (Solomon and Li-Lim under the convention used), to
+the best that any run has ever found, which is kept in ``results/vrp_best.json`` with what found it.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2, help="seeds a figure")
     parser.add_argument("--limit", type=int, help="instances a set")
     parser.add_argument("--fresh", action="store_true", help="forget the figures of earlier runs")
+    parser.add_argument("--again", action="store_true", help="take the figures asked for again")
     parser.add_argument("--name", default="vrp", help="name of the results file")
     options = parser.parse_args()
     payload = None if options.fresh else record.read(options.name)
@@ -72,7 +73,7 @@ def main() -> None:
                 for stop in options.stops.split(","):
                     for seed in range(options.seeds):
                         key = f"{set_name}|{name}|{solver}|{stop}|{seed}"
-                        if key in rows:
+                        if key in rows and not options.again:
                             continue
                         rows[key] = row = run_one(set_name, name, solver, float(stop), seed)
                         if row["cost"] is not None:
