@@ -27,7 +27,7 @@ import record
 from gnnlib.data import fetch
 from gnnlib.data.generate import clustered, uniform
 from gnnlib.errors import GnnlibError
-from gnnlib.heads.combinatorial.tsp.api import solve_tsp, warm_up
+from gnnlib.heads.combinatorial.tsp.api import prepare, solve_tsp
 from gnnlib.heads.combinatorial.tsp.baselines import BASELINES
 from gnnlib.heads.combinatorial.tsp.params import SearchParams
 from gnnlib.heads.combinatorial.tsp.problem import TSP
@@ -146,7 +146,7 @@ def main() -> None:
     payload = None if options.fresh else record.read(options.name)
     rows: dict[str, dict[str, Any]] = payload["rows"] if payload else {}
     best = record.read("tsp_best") or {}
-    warm_up()
+    prepare("gnn")  # which "auto" may ask for
     for key, problem, known, solver, seconds in tasks(options):
         if key in rows and not options.again:
             continue
