@@ -29,7 +29,7 @@ _SLICE_S = 0.05
 _FIXED_SLICE = 500
 """Rounds between two looks at the clock when only iterations are limited: then nothing may depend on time."""
 
-_CHECK_S = 1.2e-5
+_CHECK_S = 2e-5
 """Seconds a client that are kept for costing and checking the answer."""
 
 _PRIOR_S = 1e-3
