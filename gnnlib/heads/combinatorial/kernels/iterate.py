@@ -70,9 +70,6 @@ class KickSettings(NamedTuple):
         Share of the kicks whose four edges are long ones anywhere, which is what joins clusters.
     temperature : float
         A tour longer by d is kept with probability exp(-d / temperature); 0 never keeps a longer tour.
-    paired : bool
-        Whether cities i and i + N / 2 must stay beside each other, as in an asymmetric problem made symmetric: kicks
-        then leave the edges between them alone.
     homes : int32 [H]
         Cities where kicks fall, each as often as it is listed; when empty, anywhere.
     """
@@ -82,7 +79,6 @@ class KickSettings(NamedTuple):
     walk_steps: int
     long_share: float
     temperature: float
-    paired: bool = False
     homes: Int32Array = ANYWHERE
 
 
@@ -141,27 +137,15 @@ def _home(state: LocalSearchState, homes: Int32Array) -> int:
     return random_below(state.rng, len(state.tour))
 
 
-@nb.njit(cache=True, inline="always")
-def _beside_pair(state: LocalSearchState, p: int) -> int:
-    """Return a position whose edge does not join two cities that must stay beside each other: `p` or the next."""
-    n = len(state.tour)
-    following = p + 1 if p + 1 < n else 0
-    return following if abs(state.tour[p] - state.tour[following]) == n >> 1 else p
-
-
 @nb.njit(cache=True)
 def _kick(data: DistanceData, state: LocalSearchState, settings: KickSettings) -> float:
     """Double bridge with three short segments that follow each other at some place of the tour."""
     n = len(state.tour)
     p = _home(state, settings.homes)
-    unit = 1
-    if settings.paired:
-        p = _beside_pair(state, p)
-        unit = 2
-    longest = max(1, min(settings.max_segment, (n - 2) // 3) // unit)
-    lb = unit * (1 + random_below(state.rng, longest))
-    lc = unit * (1 + random_below(state.rng, longest))
-    ld = unit * (1 + random_below(state.rng, longest))
+    longest = min(settings.max_segment, (n - 2) // 3)
+    lb = 1 + random_below(state.rng, longest)
+    lc = 1 + random_below(state.rng, longest)
+    ld = 1 + random_below(state.rng, longest)
     return _double_bridge(data, state, p, lb, lc, ld)
 
 
@@ -177,8 +161,7 @@ def _find_walk_cuts(
         if found > 0:
             for _ in range(1 + random_below(state.rng, settings.walk_steps)):
                 city = cities[city, random_below(state.rng, cities.shape[1])]
-        p = np.int64(state.pos[city])
-        found = _insert_cut(cuts, found, _beside_pair(state, p) if settings.paired else p)
+        found = _insert_cut(cuts, found, np.int64(state.pos[city]))
         if found == 4:
             return True
     return False

@@ -283,7 +283,6 @@ class TourSearch:
             walk_steps=params.walk_steps,
             long_share=0.0 if large else params.long_share,
             temperature=0.0 if large else params.temperature * self._mean_edge,
-            paired=self.instance.doubled,
         )
 
     def find_others(self) -> None:
