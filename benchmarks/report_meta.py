@@ -1,4 +1,4 @@
-"""The sections of `RESULTS.md` on search and on past experience, from ``results/automl_{hpo,meta}.json``."""
+"""The sections of `RESULTS.md` on search and on past experience, from ``results/automl_*.json``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from report_tables import groups, shown, table, taken
 TITLES = {
     "hpo": "AutoML: hyper-parameter search at equal evaluations",
     "meta": "AutoML: which pipeline next, from past experience",
+    "synthesis": "AutoML: pipelines put together by tree search",
 }
 
 

@@ -81,6 +81,7 @@ from .heads.automl.experience import ExperienceStore as ExperienceStore
 from .heads.automl.problem import AutoMLParams as AutoMLParams
 from .heads.automl.recommend import fit_meta as fit_meta
 from .heads.automl.recommend import recommend_pipelines as recommend_pipelines
+from .heads.automl.synthesis import synthesise_pipelines as synthesise_pipelines
 from .heads.combinatorial.mst.api import spanning_tree as spanning_tree
 from .heads.combinatorial.mst.result import TreeResult as TreeResult
 from .heads.combinatorial.paths.api import shortest_path as shortest_path
