@@ -56,6 +56,7 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/bench_encoder.py
 	$(BIN)/python benchmarks/bench_bound.py
 	$(BIN)/python benchmarks/bench_tsp_prior.py
+	$(BIN)/python benchmarks/bench_tsp_ablation.py
 	$(BIN)/python benchmarks/bench_tsp.py
 	$(BIN)/python benchmarks/bench_vrp.py
 	$(BIN)/python benchmarks/bench_vrp_policy.py
@@ -63,6 +64,7 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/bench_graphs.py
 	$(BIN)/python benchmarks/bench_hpo.py
 	$(BIN)/python benchmarks/bench_meta.py
+	$(BIN)/python benchmarks/bench_synthesis.py
 	$(BIN)/python benchmarks/bench_automl.py
 	$(BIN)/python benchmarks/bench_protein.py
 	$(BIN)/python benchmarks/bench_scene.py
