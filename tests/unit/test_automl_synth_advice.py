@@ -18,6 +18,7 @@ from gnnlib.heads.automl.metafeatures import compute_metafeatures
 from gnnlib.heads.automl.pipelines import Pipeline
 from gnnlib.heads.automl.portfolio import static_portfolio
 from gnnlib.heads.automl.recommend import fit_meta, recommend_pipelines
+from gnnlib.heads.automl.recommend_data import beyond_known
 from gnnlib.heads.automl.recommend_model import Recommender
 
 SVM, TREES = (str(item) for item in static_portfolio("classification", size=2))
@@ -185,15 +186,26 @@ def test_a_table_identical_to_a_known_one_leans_on_it():
         assert {n.name: n.weight for n in advice.neighbours}.get(f"set{number}", 0.0) == pytest.approx(top)
 
 
-def test_a_table_unlike_any_counts_as_new_and_leans_on_all():
+def test_a_table_beyond_all_known_ones_gets_the_static_portfolio():
     rng = np.random.default_rng(0)
     odd = rng.standard_cauchy((600, 60)) ** 9
     names = np.array([f"class {number % 50}" for number in range(600)])
     advice = recommend_pipelines(odd, names, k=3)
+    assert advice.source == "portfolio"
+    assert "unlike" in advice.reason
+    assert advice.novelty > 5.0
+    assert [entry.pipeline for entry in advice.pipelines] == [
+        str(p) for p in static_portfolio("classification", size=3)
+    ]
     usual = recommend_pipelines(*table(), k=3)
-    assert usual.novelty < 1.0 < advice.novelty
-    assert len(advice.pipelines) == 3
-    assert np.mean([entry.uncertainty for entry in advice.pipelines]) > 0.0
+    assert usual.source == "experience"
+    assert usual.novelty < 1.0
+
+
+def test_beyond_counts_the_parts_of_the_known_range():
+    known = np.array([[0.0, 1.0, 5.0], [np.expm1(2.0), 1.0, np.nan]])
+    rows = np.array([[np.expm1(1.0), 1.0, np.nan], [np.expm1(3.0), 9.0, 5.0], [-np.expm1(1.0), np.nan, 5.0]])
+    assert beyond_known(known, rows) == pytest.approx([0.0, 0.5, 0.5])
 
 
 def test_a_description_in_another_language_or_of_noise_changes_little():

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gnnlib.heads.automl.table import Task
     from gnnlib.typing import AnyArray, FloatArray
 
-__all__ = ["FEATURES", "FeatureScale", "MetaData", "meta_from_store"]
+__all__ = ["FEATURES", "FeatureScale", "MetaData", "beyond_known", "meta_from_store"]
 
 _QUARTILES = ("Min", "Quartile1", "Quartile2", "Quartile3", "Max", "Mean")
 
@@ -110,6 +110,24 @@ class FeatureScale:
             place = np.where(above > below, (below + above - 1) / 2.0, inside)
             scaled[known, column] = 2.0 * place / (count - 1) - 1.0
         return np.clip(scaled, -1.0, 1.0)
+
+
+def beyond_known(known: FloatArray, rows: FloatArray) -> FloatArray:
+    """Return how far rows [n, F] lie beyond all known ones [D, F], 0 within: a sum over features, array [n].
+
+    The ranks of `FeatureScale` cannot tell, as they end at the last known data set. One feature counts the part of its
+    known range by which it is passed, both on the scale of ``sign(v) log(1 + |v|)``; features not known count nothing.
+
+    Examples
+    --------
+    >>> beyond_known(np.array([[0.0], [np.expm1(2.0)]]), np.array([[1.0], [np.expm1(3.0)]])).round(6).tolist()
+    [0.0, 0.5]
+    """
+    known, rows = (np.sign(part) * np.log1p(np.abs(part)) for part in (known, rows))
+    low, high = np.fmin.reduce(known, axis=0), np.fmax.reduce(known, axis=0)
+    excess = np.maximum(np.maximum(rows - high, low - rows), 0.0)
+    total: FloatArray = np.nansum(excess / np.where(high > low, high - low, np.inf), axis=1)
+    return total
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import numpy as np
 
 from gnnlib.errors import FileFormatError, InputError
 from gnnlib.heads.automl.dataset_graph_forest import SimilarityForest
-from gnnlib.heads.automl.recommend_data import FEATURES, FeatureScale, MetaData
+from gnnlib.heads.automl.recommend_data import FEATURES, FeatureScale, MetaData, beyond_known
 from gnnlib.search.bayesopt import expected_improvement
 from gnnlib.seeding import spawn_seeds
 
@@ -94,7 +94,8 @@ class Query:
     weights : array [D]
         How much each known data set counts, sum 1.
     novelty : float
-        Distance to the nearest known data set, in units of what is usual among the known ones: above 1 is unusual.
+        Distance to the nearest known data set, in units of what is usual among the known ones, plus how far it lies
+        beyond all of them (`beyond_known`) more than usual: above 1 is unusual.
     views : dict of str to array [D]
         The weights by each forest alone: what counts, all meta-features, and meta-features with words say.
     """
@@ -152,6 +153,7 @@ class Recommender:
         self.known = self.scale.transform(meta.features)
         self.forests: list[SimilarityForest] = []
         self.usual = _usual_distance(self.known)
+        self.usual_beyond = _usual_beyond(meta.features)
 
     def _views(self, scaled: FloatArray, texts: FloatArray) -> list[FloatArray]:
         few = [FEATURES.index(name) for name in _FEW]
@@ -178,16 +180,18 @@ class Recommender:
             raise InputError(
                 f"needs {len(FEATURES)} features and a text of {length}, found {np.shape(features)} and {words.shape}"
             )
-        scaled = self.scale.transform(np.asarray(features, dtype=np.float64)[None])
+        row = np.asarray(features, dtype=np.float64)[None]
+        scaled = self.scale.transform(row)
         distance = float(np.sqrt(((self.known - scaled) ** 2).mean(axis=1)).min())
-        novelty = distance / self.usual if self.usual > 0 else math.inf
+        apart = distance / self.usual if self.usual > 0 else math.inf
+        novelty = apart + max(float(beyond_known(self.meta.features, row)[0]) - self.usual_beyond, 0.0)
         if not self.forests:
             return Query(self.even, novelty)
         views = self._views(scaled, words[None])
         found = [forest.weights(view)[0] for forest, view in zip(self.forests, views, strict=True)]
         weights = self.settings.trust * np.mean(found, axis=0) + (1 - self.settings.trust) * self.even
         # A data set unlike all others shares leaves by accident: what helps on the whole is the better advice.
-        doubt = min(max(novelty - 1.0, 0.0), 1.0)
+        doubt = min(max(apart - 1.0, 0.0), 1.0)
         return Query((1 - doubt) * weights + doubt * self.even, novelty, dict(zip(VIEWS, found, strict=True)))
 
     def expected_regret(self, query: Query) -> tuple[FloatArray, FloatArray]:
@@ -358,6 +362,14 @@ def _distance_of_results(known: FloatArray, values: FloatArray, *, has_levels: b
     spread = 0.25 * np.log(size_a / size_b) ** 2
     level = 0.25 * ((known.min(axis=1) - values.min()) / _LEVEL) ** 2
     return np.asarray(pattern + spread + level)
+
+
+def _usual_beyond(features: FloatArray) -> float:
+    """How far nineteen of twenty known data sets lie beyond the others at most, by a hundred of them."""
+    if len(features) < 2:
+        return 0.0
+    rows = range(0, len(features), max(1, len(features) // 100))
+    return float(np.quantile([beyond_known(np.delete(features, i, 0), features[[i]])[0] for i in rows], 0.95))
 
 
 def _usual_distance(scaled: AnyArray) -> float:
