@@ -46,6 +46,7 @@ test: lint
 notebooks: export MPLBACKEND := module://matplotlib_inline.backend_inline
 notebooks: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest --nbmake --overwrite --nbmake-timeout=300 notebooks
+	$(BIN)/python notebooks/slim.py notebooks/*.ipynb
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest tests/docs gnnlib
