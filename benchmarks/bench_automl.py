@@ -3,7 +3,8 @@
     python benchmarks/bench_automl.py --tables vehicle,kin8nm --seconds 10,30 --splits 2 --minutes 14
 
 Every run is a process of its own and is appended to ``results/automl.json`` at once, so that the script can be stopped
-and started again; runs that are there are not repeated. Peers that this Python lacks are run with the one that the
+and started again; runs that are there are not repeated, and several copies with stops of their own may run at once, each on a core
+of its own (``taskset``). Peers that this Python lacks are run with the one that the
 environment variable ``GNNLIB_PEERS_PYTHON`` names; those that neither has are listed as missing.
 Score: AUC for two classes, log loss for more, RMSE for numbers; all systems are told so.
 """
@@ -292,13 +293,8 @@ def main() -> None:
         system, table, number, seconds = options.one
         print("RESULT " + json.dumps(run_one(system, table, int(number), float(seconds))), flush=True)
         return
-    payload = record.read(options.name) or {"rows": {}}
-    payload["rows"] = {k: v for k, v in payload["rows"].items() if k.split("|")[0] not in options.again.split(",")}
     pythons = {system: python_for(system) for system in options.systems.split(",")}
-    payload["missing"] = sorted(
-        {*payload.get("missing", [])} - set(pythons) | {s for s, p in pythons.items() if p is None}
-    )
-    payload["peers"] = payload.get("peers", {}) | {s: version_of(s, p) for s, p in pythons.items() if p and s in NEEDS}
+    rows = begin(options.name, pythons, options.again.split(","))
     began = time.perf_counter()
     for number in range(options.splits):
         for seconds in map(float, options.seconds.split(",")):
@@ -306,14 +302,36 @@ def main() -> None:
                 for system, python in pythons.items():
                     stop = seconds if system in BUDGETED else 0.0
                     key = f"{system}|{table}|{number}|{stop:g}"
-                    if python is None or key in payload["rows"]:
+                    if python is None or key in rows:
                         continue
                     if time.perf_counter() - began > 60.0 * options.minutes:
                         return
-                    payload["rows"][key] = launch(python, system, table, number, seconds)
-                    payload |= record.environment("scikit-learn", "lightgbm")
-                    record.write(options.name, payload)
-                    print(key, json.dumps(payload["rows"][key])[:160], flush=True)
+                    row = launch(python, system, table, number, seconds)
+                    rows = keep(options.name, key, row)
+                    print(key, json.dumps(row)[:160], flush=True)
+
+
+def begin(name: str, pythons: dict[str, str | None], again: list[str]) -> dict[str, Any]:
+    """Write down who takes part, forget the runs that are to be repeated, and return the rest."""
+    with record.alone(name):
+        payload = record.read(name) or {"rows": {}}
+        payload["rows"] = {k: v for k, v in payload["rows"].items() if k.split("|")[0] not in again}
+        lacking = {system for system, python in pythons.items() if python is None}
+        payload["missing"] = sorted({*payload.get("missing", [])} - set(pythons) | lacking)
+        versions = {s: version_of(s, p) for s, p in pythons.items() if p and s in NEEDS}
+        payload["peers"] = payload.get("peers", {}) | versions
+        record.write(name, payload)
+    return dict(payload["rows"])
+
+
+def keep(name: str, key: str, row: dict[str, Any]) -> dict[str, Any]:
+    """Add a run to the file, in which a second copy of this script may be writing too; return all runs."""
+    with record.alone(name):
+        payload = record.read(name) or {"rows": {}}
+        payload |= record.environment("scikit-learn", "lightgbm")
+        payload["rows"][key] = row | {"commit": payload["commit"]}
+        record.write(name, payload)
+    return dict(payload["rows"])
 
 
 if __name__ == "__main__":

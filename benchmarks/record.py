@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import fcntl
 import importlib.metadata
 import json
 import os
 import platform
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -44,6 +49,15 @@ def read(name: str) -> dict[str, Any] | None:
     """Read ``results/<name>.json``; None when that benchmark has not been run."""
     path = RESULTS / f"{name}.json"
     return json.loads(path.read_text()) if path.exists() else None
+
+
+@contextlib.contextmanager
+def alone(name: str) -> Iterator[None]:
+    """Hold ``results/<name>.json`` against other processes that would change it between reading and writing."""
+    RESULTS.mkdir(exist_ok=True)
+    with (RESULTS / f"{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _git(*words: str) -> str:
