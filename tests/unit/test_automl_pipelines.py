@@ -25,7 +25,7 @@ def test_the_hash_is_that_of_the_sentence_and_differs_between_sentences():
     assert a == b
     assert a.key == b.key
     assert hash(a) == hash(b)
-    assert a.key == "6f2a2c7fb02a6b7e" or len(a.key) == 16
+    assert a.key == "1a647a41c0cab066", "a hash that changes makes every store of experience unreadable"
     assert a.replace(post="sigmoid").key != a.key
 
 

@@ -20,7 +20,7 @@ from gnnlib.heads.automl.table import MatrixLayout
 if TYPE_CHECKING:
     from gnnlib.typing import BoolArray, FloatArray
 
-__all__ = ["HASHED_WORDS", "TableCleaner", "as_frame"]
+__all__ = ["HASHED_WORDS", "TableCleaner", "as_frame", "numbered_names"]
 
 HASHED_WORDS = 64
 """Columns into which the words of a text column are hashed."""
@@ -71,6 +71,29 @@ def as_frame(X: Any) -> pd.DataFrame:
     if any(dtype.kind == "c" for dtype in frame.dtypes):
         raise InputError("`X` must hold real numbers. Complex data not supported")
     return frame
+
+
+def numbered_names(frame: pd.DataFrame) -> list[str]:
+    """Return the names of the columns as texts; those that appear again get a number.
+
+    Examples
+    --------
+    >>> numbered_names(pd.DataFrame([[1, 2, 3]], columns=["a", "b", "a"]))
+    ['a', 'b', 'a.1']
+    """
+    names: list[str] = []
+    seen: dict[str, int] = {}
+    taken = set(map(str, frame.columns))
+    for name in map(str, frame.columns):
+        times = seen.get(name, 0)
+        numbered = f"{name}.{times}" if times else name
+        while times and numbered in taken:  # such a column was there before
+            times += 1
+            numbered = f"{name}.{times}"
+        seen[name] = times + 1
+        taken.add(numbered)
+        names.append(numbered)
+    return names
 
 
 def _array_of(X: Any) -> np.ndarray[Any, Any]:
@@ -152,16 +175,12 @@ class TableCleaner:
         return self
 
     def _unique_names(self, frame: pd.DataFrame) -> list[str]:
-        names: list[str] = []
-        seen: dict[str, int] = {}
-        for name in map(str, frame.columns):
-            times = seen.get(name, 0)
-            seen[name] = times + 1
-            names.append(f"{name}.{times}" if times else name)
-        twice = [name for name, times in seen.items() if times > 1]
-        if twice:
+        texts = list(map(str, frame.columns))
+        if len(set(texts)) < len(texts):
+            counts = pd.Series(texts).value_counts(sort=False)
+            twice = counts.index[counts > 1].tolist()
             self.notes.append(f"column names appear more than once and were numbered: {_listed(twice)}")
-        return names
+        return numbered_names(frame)
 
     def _note_infinities(self, block: FloatArray, names: list[str]) -> None:
         infinite: BoolArray = np.isinf(block).any(axis=0).reshape(-1)

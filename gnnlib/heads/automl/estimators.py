@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from gnnlib.errors import InputError
 from gnnlib.heads.automl.api import explain_fitted, save_model
-from gnnlib.heads.automl.cleaning import as_frame
+from gnnlib.heads.automl.cleaning import as_frame, numbered_names
 from gnnlib.heads.automl.export import write_code
 from gnnlib.heads.automl.problem import AutoMLParams, check_weights, missing_rows
 from gnnlib.heads.automl.runner_fit import Fitted, TableTask, fit_table
@@ -88,12 +88,14 @@ class _AutoEstimator(BaseEstimator):
         settings = AutoMLParams() if self.params is None else self.params
         if not isinstance(settings, AutoMLParams):
             raise InputError(f"`params` must be AutoMLParams, found {settings!r}")
+        if self.description is not None and not isinstance(self.description, str):
+            raise InputError(f"`description` must be a string or None, found {self.description!r}")
         X, y = _split_target(X, y)
         frame = as_frame(X)
         if y is None:
             raise InputError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         _register_columns(self, X, frame, reset=True)
-        target = column_or_1d(y, warn=True)
+        target = y if isinstance(y, pd.Series) else column_or_1d(y, warn=True)
         if len(target) != len(frame):
             raise InputError(
                 f"Found input variables with inconsistent numbers of samples: `X` has {len(frame)} rows, `y` {len(target)}"
@@ -102,6 +104,7 @@ class _AutoEstimator(BaseEstimator):
         kept = ~missing_rows(target)
         if not kept.all():
             frame, target, weights = _without(frame, target, weights, kept)
+        target = column_or_1d(_plain(target))  # after the gaps are gone, so that integers stay integers
         if len(frame) < 2:
             raise InputError(f"at least two rows with a target are needed, found {len(frame)} sample(s)")
         task = TableTask(
@@ -140,13 +143,36 @@ class _AutoEstimator(BaseEstimator):
         """One row a trial, best first: pipeline, score, seconds, weight in the ensemble, why it was tried."""
         return self.result_.leaderboard()
 
+    @property
+    def out_of_fold_(self) -> tuple[Any, Any]:
+        """Targets of up to 20,000 rows of training, and what models that had not seen them predict, both [n].
+
+        Raises
+        ------
+        InputError
+            If no trial came to an end.
+        """
+        check_is_fitted(self, "_fitted")
+        kept = self._fitted.committee.out_of_fold
+        if kept is None:
+            raise InputError("there are no out-of-fold predictions, for no trial came to an end; give it more time")
+        return self._decoded(kept[0]), self._decoded(self._chosen(kept[1]))
+
+    def _chosen(self, prediction: FloatArray) -> Any:
+        """Return what is answered, given the averages of the ensemble."""
+        return prediction
+
+    def _decoded(self, answer: Any) -> Any:
+        """Return answers in the user's own labels."""
+        return answer
+
     def explain(self) -> Explanation:
         """Say what the predictor relies on and why its pipelines were tried."""
         check_is_fitted(self, "_fitted")
         return explain_fitted(self._fitted)
 
     def export_code(self, path: PathLike) -> None:
-        """Write the predictor as a Python file that needs numpy, pandas and scikit-learn only.
+        """Write the predictor as a Python file that needs numpy, pandas and scikit-learn, and lightgbm where it is used.
 
         The file fits each pipeline once on all rows, while this object keeps one model a fold, so that predictions
         agree closely and not exactly.
@@ -168,13 +194,22 @@ def _split_target(X: Any, y: Any) -> tuple[Any, Any]:
         raise InputError(f"`y` names the column {y!r}, so that `X` must be a DataFrame, found {type(X).__name__}")
     if y not in X.columns:
         raise InputError(f"the target {y!r} is not a column of the table; it has {', '.join(map(str, X.columns[:20]))}")
+    if X.columns.tolist().count(y) > 1:
+        raise InputError(f"the target {y!r} must name one column, found {X.columns.tolist().count(y)} of that name")
     return X.drop(columns=[y]), X[y]
+
+
+def _plain(target: Any) -> Any:
+    """Return a target of one of pandas' own types, none missing, as the numpy type that holds it."""
+    if not isinstance(target, pd.Series) or isinstance(target.dtype, np.dtype):
+        return target
+    return pd.Series(target.to_numpy(dtype=object)).infer_objects().to_numpy()
 
 
 def _register_columns(estimator: Any, X: Any, frame: pd.DataFrame, *, reset: bool) -> None:
     """Remember, or check, number and names of the columns as scikit-learn does."""
-    if isinstance(X, pd.DataFrame) and len({type(name) for name in X.columns}) > 1:
-        X = X.set_axis([str(name) for name in X.columns], axis=1)
+    if isinstance(X, pd.DataFrame) and (len({type(name) for name in X.columns}) > 1 or not X.columns.is_unique):
+        X = X.set_axis(numbered_names(X), axis=1)
     elif not isinstance(X, pd.DataFrame):
         X = frame.to_numpy() if not isinstance(X, np.ndarray) else X
     validate_data(estimator, X, reset=reset, skip_check_array=True)
@@ -186,7 +221,7 @@ def _without(frame: pd.DataFrame, target: Any, weights: Any, kept: Any) -> tuple
     missing = int((~kept).sum())
     if missing == len(kept):
         raise InputError("Input y contains NaN only: the target is missing in every row")
-    warnings.warn(f"{missing} of {len(kept)} rows have no target and are left out", UserWarning, stacklevel=4)
+    warnings.warn(f"{missing} of {len(kept)} rows have no target and are left out", UserWarning, stacklevel=3)
     return frame[kept], target[kept], None if weights is None else weights[kept]
 
 
@@ -244,8 +279,13 @@ class AutoClassifier(ClassifierMixin, _AutoEstimator):
 
     def predict(self, X: Any) -> Any:
         """Return the label of each row [N]."""
-        proba = self._answer(X)
-        return self.classes_[self._fitted.committee.choose(proba)]
+        return self._decoded(self._chosen(self._answer(X)))
+
+    def _chosen(self, prediction: FloatArray) -> Any:
+        return self._fitted.committee.choose(prediction)
+
+    def _decoded(self, answer: Any) -> Any:
+        return self.classes_[answer]
 
 
 class AutoRegressor(RegressorMixin, _AutoEstimator):
@@ -276,6 +316,8 @@ class AutoRegressor(RegressorMixin, _AutoEstimator):
     _task: Task = "regression"
 
     def _encode(self, target: Any) -> Any:
+        if target.dtype.kind in "mM":
+            raise InputError("`y` must be numbers for regression, found moments or spans of time; convert them first")
         try:
             values = np.asarray(target, dtype=np.float64)
         except (TypeError, ValueError) as error:
