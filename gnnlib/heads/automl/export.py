@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.gaussian_process.kernels import Kernel, Sum
+from sklearn.model_selection import KFold, StratifiedKFold
 
 from gnnlib.errors import InputError
 from gnnlib.heads.automl.cleaning import HASHED_WORDS
 from gnnlib.heads.automl.pipelines import Pipeline
+from gnnlib.heads.automl.worker import LEAST_OF_A_CLASS
 
 if TYPE_CHECKING:
     from gnnlib.heads.automl.cleaning import TableCleaner
@@ -77,16 +79,22 @@ def clean(frame):
             parts.append(text(values))
         else:
             codes.append(category(values, extra)[:, None])
-    matrix = np.column_stack([*parts, *codes])
+    matrix = np.column_stack([*parts, *codes]) if COLUMNS else np.zeros((len(frame), 1))
     matrix[np.isinf(matrix)] = np.nan
     return np.clip(matrix, -1e30, 1e30)
 '''
 
 _FIT_CLASSES = '''
 def fit(frame, y):
-    """Fit every pipeline on all rows."""
-    X = clean(frame)
-    return [(weight, make().fit(X, y)) for weight, make in PIPELINES]
+    """Fit every pipeline on all rows that have a target; rows of rare classes are repeated, as in the search."""
+    y = pd.Series(np.asarray(y))
+    known = y.notna().to_numpy()
+    X, y = clean(frame)[known], y[known].infer_objects().to_numpy()
+    rows = np.arange(len(y))
+    for label, count in zip(*np.unique(y, return_counts=True)):
+        if count < LEAST_OF_A_CLASS:
+            rows = np.r_[rows, np.resize(np.flatnonzero(y == label), LEAST_OF_A_CLASS - count)]
+    return [(weight, make().fit(X[rows], y[rows])) for weight, make in PIPELINES]
 
 
 def predict_proba(models, frame):
@@ -102,8 +110,10 @@ def predict(models, frame):
 
 _FIT_NUMBERS = '''
 def fit(frame, y):
-    """Fit every pipeline on all rows."""
-    X = clean(frame)
+    """Fit every pipeline on all rows that have a target."""
+    y = np.asarray(y, dtype=float)
+    known = ~np.isnan(y)
+    X, y = clean(frame)[known], y[known]
     return [(weight, make().fit(X, y)) for weight, make in PIPELINES]
 
 
@@ -140,6 +150,9 @@ def code_of(value: Any, modules: dict[str, set[str]]) -> str:
         kind = type(value)
         modules.setdefault(_public_module(kind), set()).add(kind.__name__)
         return f"{kind.__name__}({', '.join(_changed(value, modules))})"
+    if isinstance(value, (KFold, StratifiedKFold)):
+        modules.setdefault("sklearn.model_selection", set()).add(type(value).__name__)
+        return f"{type(value).__name__}({value.n_splits}, shuffle={value.shuffle}, random_state={value.random_state!r})"
     if isinstance(value, np.ufunc):
         return f"np.{value.__name__}"
     if isinstance(value, (list, tuple)):
@@ -209,6 +222,7 @@ def format_code(fitted: Fitted, *, seed: int = 0) -> str:
     ]
     if is_classes:
         factors = 1.0 if committee.multipliers is None else committee.multipliers.tolist()
+        head.append(f"LEAST_OF_A_CLASS = {LEAST_OF_A_CLASS}")
         head.append(f"MULTIPLIERS = {factors!r}  # of the probabilities, before the label is chosen")
     else:
         head.append(f"BOUNDS = {committee.bounds!r}")
@@ -236,9 +250,12 @@ def write_code(fitted: Fitted, path: PathLike, *, seed: int = 0) -> None:
     Raises
     ------
     InputError
-        If the folder does not exist.
+        If the folder does not exist or cannot be written.
     """
     place = Path(path)
     if not place.absolute().parent.is_dir():
         raise InputError(f"the folder {place.parent} of {place.name} does not exist; create it first")
-    place.write_text(format_code(fitted, seed=seed), encoding="utf-8")
+    try:
+        place.write_text(format_code(fitted, seed=seed), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write {place}: {error.strerror or error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import ElasticNet, LogisticRegression, Ridge
-from sklearn.model_selection import TunedThresholdClassifierCV
+from sklearn.model_selection import KFold, StratifiedKFold, TunedThresholdClassifierCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -50,6 +51,10 @@ __all__ = ["build"]
 
 _TARGET_ON_ONE_SCALE = frozenset({"svm", "mlp", "elastic", "gp"})
 
+_TARGET_PARTS = 5
+_TAKES_SPLITTER = inspect.signature(TargetEncoder).parameters["random_state"].default == "deprecated"
+"""Since scikit-learn 1.9 the seed of the encoder's inner folds is that of a splitter."""
+
 
 def build(pipeline: Pipeline, layout: MatrixLayout, *, seed: int = 0, rows: int | None = None) -> SklearnPipeline:
     """Return the unfitted scikit-learn pipeline; see `gnnlib.heads.automl.pipelines.Pipeline.build`."""
@@ -68,7 +73,7 @@ def _preparation(pipeline: Pipeline, layout: MatrixLayout, seed: int, rows: int 
         steps = [step for step in (_imputer(pipeline), _scaler(scale, seed, rows)) if step is not None]
         parts.append(("numbers", _joined(steps), list(range(layout.num_numeric))))
     if layout.cardinalities:
-        steps = _encoder(pipeline)
+        steps = _encoder(pipeline, seed)
         if pipeline.encode.name in {"ordinal", "target"}:
             steps += [step for step in [_scaler(scale, seed, rows)] if step is not None]
         parts.append(("categories", _joined(steps), layout.categorical))
@@ -91,7 +96,7 @@ def _imputer(pipeline: Pipeline) -> Any:
     return SimpleImputer(strategy=strategy, keep_empty_features=True)
 
 
-def _encoder(pipeline: Pipeline) -> list[Any]:
+def _encoder(pipeline: Pipeline, seed: int) -> list[Any]:
     step = pipeline.encode
     if step.name == "onehot":
         return [
@@ -100,11 +105,18 @@ def _encoder(pipeline: Pipeline) -> list[Any]:
             )
         ]
     if step.name == "target":
-        kind = "continuous" if pipeline.task == "regression" else "auto"
-        return [TargetEncoder(smooth=step.params["smooth"], target_type=kind)]
+        return [_target_encoder(step, pipeline.task == "regression", seed)]
     if step.name == "native":
         return []
     return [SimpleImputer(strategy="constant", fill_value=-1.0, keep_empty_features=True)]
+
+
+def _target_encoder(step: Step, is_numbers: bool, seed: int) -> TargetEncoder:  # noqa: FBT001
+    kind = "continuous" if is_numbers else "auto"
+    if not _TAKES_SPLITTER:
+        return TargetEncoder(smooth=step.params["smooth"], target_type=kind, random_state=seed)
+    splitter = (KFold if is_numbers else StratifiedKFold)(_TARGET_PARTS, shuffle=True, random_state=seed)
+    return TargetEncoder(smooth=step.params["smooth"], target_type=kind, cv=splitter)
 
 
 def _scaler(name: str, seed: int, rows: int | None) -> Any:
