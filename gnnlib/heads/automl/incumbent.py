@@ -42,12 +42,15 @@ class Committee:
         Range of predictions of a target.
     multipliers : float array [C] or None
         Factors of the probabilities before the label is chosen.
+    out_of_fold : (array [n], float array [n, C] or [n]) or None
+        Targets of rows of training, and the predictions of models that had not seen them.
     """
 
     members: list[Member]
     num_classes: int
     bounds: tuple[float, float] = (0.0, 1.0)
     multipliers: FloatArray | None = None
+    out_of_fold: tuple[Any, FloatArray] | None = None
     notes: list[str] = field(default_factory=list)
 
     def predict(self, X: FloatArray) -> FloatArray:

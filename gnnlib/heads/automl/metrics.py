@@ -6,6 +6,8 @@ with scikit-learn. Any scikit-learn scorer works too: it is shown an estimator t
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -58,6 +60,26 @@ class Metric:
         target = np.asarray(y)
         held = np.ones(len(target)) if weights is None else np.asarray(weights, dtype=np.float64)
         return float(self.function(target, np.asarray(prediction, dtype=np.float64), held))
+
+    @property
+    def is_scorer(self) -> bool:
+        """Whether it is one of scikit-learn's scorers, or a user's, and not computed here."""
+        return isinstance(self.function, _ScorerFunction)
+
+    def check(self, y: ArrayLike, prediction: ArrayLike, weights: ArrayLike | None = None) -> None:
+        """Try the metric on all rows, before any time is spent on a search that it could not judge.
+
+        Raises
+        ------
+        InputError
+            If a scorer does not take this target, or no weights.
+
+        Examples
+        --------
+        >>> resolve_metric("precision", "classification").check([0, 1, 1], [[0.5, 0.5]] * 3)
+        """
+        if isinstance(self.function, _ScorerFunction):
+            self.function.check(np.asarray(y), np.asarray(prediction), weights, self.name)
 
     def shown(self, score: float) -> float:
         """Return the number that people know by this name, for instance a log loss that is positive."""
@@ -223,6 +245,22 @@ class _ScorerFunction:
     classes: Any
 
     def __call__(self, y: Any, prediction: FloatArray, weights: FloatArray) -> float:
+        try:
+            return self._ask(y, prediction, weights)
+        except ValueError:  # a fold may lack a class, or hold what the scorer takes no logarithm of
+            return math.nan
+
+    def check(self, y: Any, prediction: FloatArray, weights: Any, name: str) -> None:
+        """Raise an InputError where the scorer cannot judge predictions of `y` at all."""
+        held = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=np.float64)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a constant prediction is one that scorers warn of
+                self._ask(y, prediction, held)
+        except (ValueError, TypeError) as error:
+            raise InputError(f"`metric` {name!r} cannot judge this target: {error}") from error
+
+    def _ask(self, y: Any, prediction: FloatArray, weights: FloatArray) -> float:
         labels = y
         if self.task == "classification":
             known = np.arange(prediction.shape[1]) if self.classes is None else self.classes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from gnnlib.heads.automl.pipelines import Pipeline
     from gnnlib.typing import FloatArray
 
-__all__ = ["AutoMLParams", "check_weights", "missing_rows"]
+__all__ = ["AutoMLParams", "Ensemble", "check_weights", "missing_rows"]
+
+Ensemble = Literal["selection", "stacking", "average", "best"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,10 @@ class AutoMLParams:
         Memory that one trial may take; default: its share of what is free.
     max_members : int >= 1
         Largest ensemble.
+    ensemble : {"selection", "stacking", "average", "best"}
+        How the ensemble is weighed: greedy selection with replacement; stacking from 1,000 rows without weights on,
+        where it is better on rows that it was not fitted to; equal weights; or the best pipeline alone. All see
+        out-of-fold predictions only.
     max_rows : int >= 2, optional
         Use a sample of so many rows; default: all.
     use_graph : bool
@@ -61,6 +67,7 @@ class AutoMLParams:
     num_folds: int | None = None
     memory_limit_gb: float | None = None
     max_members: int = 12
+    ensemble: Ensemble = "selection"
     max_rows: int | None = None
     use_graph: bool = True
 
@@ -78,6 +85,8 @@ class AutoMLParams:
             object.__setattr__(self, name, tuple(value))
         if self.strategy not in STRATEGIES:
             raise InputError(f"`strategy` must be one of {STRATEGIES}, found {self.strategy!r}")
+        if self.ensemble not in get_args(Ensemble):
+            raise InputError(f"`ensemble` must be one of {get_args(Ensemble)}, found {self.ensemble!r}")
         for name, least in (("num_folds", 2), ("max_members", 1), ("max_rows", 2)):
             value = getattr(self, name)
             if value is not None and (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import joblib
 import numpy as np
 
-from gnnlib.heads.automl.ensembles import select_members
+from gnnlib.heads.automl.ensembles import combine, select_members
 from gnnlib.heads.automl.incumbent import Committee, Member
 from gnnlib.heads.automl.metrics import resolve_metric
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gnnlib.heads.automl.metrics import Metric
+    from gnnlib.heads.automl.problem import AutoMLParams, Ensemble
     from gnnlib.heads.automl.runner import Study, TrialRecord
     from gnnlib.typing import AnyArray, FloatArray
 
@@ -26,6 +27,7 @@ MAX_JUDGED_ROWS = 20_000
 """More out-of-fold rows than that do not change the weights, but cost time."""
 
 MOST_CANDIDATES = 25
+ROUNDS = 40
 SMALLEST_WEIGHT = 0.02
 _TIE = 1e-3
 
@@ -39,13 +41,25 @@ def selection_loss(metric: Metric, weights: FloatArray | None) -> Callable[[AnyA
         value = -metric.score(y, prediction, weights)
         if metric.looks_at == "labels":
             value -= _TIE * proper.score(y, prediction, weights)
-        return value
+        return value if math.isfinite(value) else math.inf
 
     return loss
 
 
-def choose_weights(study: Study, records: Sequence[TrialRecord], folds: Sequence[int], *, seconds: float) -> FloatArray:
-    """Return the weight of each trial in the ensemble (R. Caruana et al. 2004), in about the time given."""
+def choose_weights(
+    study: Study,
+    records: Sequence[TrialRecord],
+    folds: Sequence[int],
+    *,
+    seconds: float,
+    ensemble: Ensemble = "selection",
+) -> FloatArray:
+    """Return the weight of each trial in the ensemble, in about the time given.
+
+    "selection" is that of R. Caruana et al. (2004). "stacking" asks `gnnlib.heads.automl.ensembles.combine`, which
+    falls back to selection where rows are few; so does this where time is short or rows have weights. "average" gives
+    the same to all and "best" all to the first.
+    """
     rows = study.rows_of(folds)
     chosen = np.arange(len(rows))
     if len(rows) > MAX_JUDGED_ROWS:
@@ -57,26 +71,33 @@ def choose_weights(study: Study, records: Sequence[TrialRecord], folds: Sequence
     began = time.perf_counter()
     alone = [loss(y, member) for member in members]
     each = (time.perf_counter() - began) / len(members)
-    rounds = 40
-    if study.is_timed:
-        rounds = int(min(40, max(0.0, seconds) / max(each * len(members), 1e-9)))
-    if rounds < 2 or len(members) == 1:
+    possible = max(0.0, seconds) / max(each * len(members), 1e-9) if study.is_timed else math.inf
+    rounds = int(min(ROUNDS, possible))
+    if ensemble == "average":
+        return np.full(len(members), 1.0 / len(members))
+    if rounds < 2 or len(members) == 1 or ensemble == "best":
         return np.eye(len(members))[int(np.argmin(alone))]
+    if ensemble == "stacking" and held is None and possible >= 5 * ROUNDS:  # it selects on parts of the rows too
+        parts = study.data.folds[rows][chosen] if len(folds) > 1 else None
+        return combine(members, y, loss=loss, folds=parts).weights
     return select_members(members, y, loss=loss, rounds=rounds)
 
 
-def build_committee(study: Study, fallback: Committee, *, max_members: int, seconds: float) -> Committee:
+def build_committee(study: Study, fallback: Committee, params: AutoMLParams, *, seconds: float) -> Committee:
     """Return the final answer; `fallback` when no trial has anything to say.
 
     Sets the weights of the records.
     """
     began = time.perf_counter()
     records, folds = study.candidates()
-    records = [record for record in records[:MOST_CANDIDATES] if math.isfinite(record.score)]
+    most = params.max_members if params.ensemble == "average" else MOST_CANDIDATES
+    records = [record for record in records[:most] if math.isfinite(record.score)]
     if not records:
         return fallback
-    weights = choose_weights(study, records, folds, seconds=0.4 * seconds)
-    order = [int(i) for i in np.argsort(-weights, kind="stable") if weights[i] >= SMALLEST_WEIGHT][:max_members]
+    weights = choose_weights(study, records, folds, seconds=0.4 * seconds, ensemble=params.ensemble)
+    least = min(SMALLEST_WEIGHT, float(weights.max()))
+    order = [int(i) for i in np.argsort(-weights, kind="stable") if weights[i] >= least]
+    order = order[: params.max_members]
     members: list[Member] = []
     for i in order:
         if members and study.is_timed and time.perf_counter() - began > 0.8 * seconds:
@@ -89,10 +110,12 @@ def build_committee(study: Study, fallback: Committee, *, max_members: int, seco
         records[i].weight = member.weight
     committee = Committee(members, study.data.num_classes, study.data.bounds)
     rows = study.rows_of(folds)
+    said: Any = sum(records[i].weight * study.stacked(records[i], folds) for i in order[: len(members)])
     if study.metric.looks_at == "labels" and study.metric.name != "accuracy":
-        proba = sum(records[i].weight * study.stacked(records[i], folds) for i in order[: len(members)])
         held = None if study.data.weights is None else study.data.weights[rows]
-        committee.multipliers = tune_decision(study.metric, study.data.y[rows], proba, held)
+        committee.multipliers = tune_decision(study.metric, study.data.y[rows], said, held)
+    kept = np.linspace(0, len(rows) - 1, min(len(rows), MAX_JUDGED_ROWS)).astype(np.int64)
+    committee.out_of_fold = study.data.y[rows][kept], said[kept]
     return committee
 
 

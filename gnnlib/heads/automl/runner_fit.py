@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.stats import skew
 
+from gnnlib.errors import FileFormatError, InputError
 from gnnlib.heads.automl import pieces_build  # noqa: F401 (forked workers find scikit-learn imported)
 from gnnlib.heads.automl.cleaning import TableCleaner
 from gnnlib.heads.automl.grammar import Grammar
@@ -130,6 +131,8 @@ def fit_table(
         with DeferredInterrupt() as interrupt:
             cleaner = TableCleaner().fit(task.X)
             plan = _prepare(task, cleaner, clock, params, scorer, spawn_seeds(seed, 4))
+            if scorer.is_scorer:
+                scorer.check(plan.data.y, prior_committee(plan.data).predict(plan.data.X), plan.data.weights)
             known = {} if memory is None else describe_table(task.X, task.y, task.task)
             committee = _first_answer(plan)
             first_s = clock.elapsed_s
@@ -144,18 +147,39 @@ def fit_table(
                 study.run(is_stopped=lambda: interrupt.received)
             pool.cancel()
             left = max(0.05, min(clock.remaining_s, study.settings.reserve_s)) if study.is_timed else math.inf
-            committee = build_committee(study, committee, max_members=params.max_members, seconds=left)
+            committee = build_committee(study, committee, params, seconds=left)
     finally:
         pool.close()
         folder.close()
+    _warn_of_failures(study)
     if memory is not None:
-        remember(memory, study, known, task.description)
+        _keep_experience(memory, study, known, task.description)
     kept = plan.data.order[:_KEPT_ROWS]
     result = _result(study, committee, cleaner, seed)
     rows = (plan.data.X[kept], plan.data.y[kept])
     made = study.proposer.synthesis
     tree = () if made is None else tree_nodes(made)
     return Fitted(task.task, cleaner, committee, result, scorer, plan.data.layout, *rows, advice, tree)
+
+
+def _warn_of_failures(study: Study) -> None:
+    """Say so when trials were made and none of them has anything to say."""
+    if not study.records or study.candidates()[0]:
+        return
+    reasons = [record.message or record.status for record in study.records]
+    warnings.warn(
+        f"none of {len(reasons)} trials came to an end (the first: {reasons[0]}); the answer is a small tree",
+        UserWarning,
+        stacklevel=4,
+    )
+
+
+def _keep_experience(memory: ExperienceStore, study: Study, known: dict[str, float], description: str | None) -> None:
+    """Add the trials to the store; what goes wrong there must not cost the predictor that was found."""
+    try:
+        remember(memory, study, known, description)
+    except (InputError, FileFormatError) as error:
+        warnings.warn(f"the experience of this fit is not kept: {error}", UserWarning, stacklevel=4)
 
 
 def _prepare(
@@ -240,7 +264,7 @@ def _first_answer(plan: _Plan) -> Committee:
         warnings.warn(
             f"{plan.clock.criterion.max_seconds:g} s are too short to fit anything; the answer is the {constant}",
             UserWarning,
-            stacklevel=5,
+            stacklevel=4,
         )
         return prior_committee(plan.data)
     if not np.isfinite(plan.data.X).any():
