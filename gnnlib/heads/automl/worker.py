@@ -128,6 +128,7 @@ def run_job(data: TrialData, job: Job) -> Any:
     import joblib
 
     from gnnlib.heads.automl.pipelines import Pipeline
+    from gnnlib.heads.automl.worker_prepared import name_of
 
     pipeline = Pipeline.parse(data.task, job.pipeline)
     takes_weights = pipeline.piece("estimator").takes_weights
@@ -137,7 +138,8 @@ def run_job(data: TrialData, job: Job) -> Any:
         if job.rows is not None:
             rows = rows[: job.rows]
         weights = data.weights[rows] if data.weights is not None and takes_weights else None
-        model = fit_pipeline(pipeline, data, rows, weights, job.seed + fold)
+        kept = Path(job.folder) / name_of(pipeline, seed=job.seed, fold=fold, rows=len(rows))
+        model = fit_pipeline(pipeline, data, rows, weights, job.seed + fold, kept=kept)
         fitted = time.perf_counter()
         held = np.flatnonzero(data.folds == fold)
         prediction = predict_with(model, data.X[held], data.num_classes, data.bounds)
@@ -149,9 +151,16 @@ def run_job(data: TrialData, job: Job) -> Any:
         yield FoldOutcome(fold, prediction, fitted - began, done - fitted, str(path))
 
 
-def fit_pipeline(pipeline: Any, data: TrialData, rows: IntArray, weights: FloatArray | None, seed: int) -> Any:
-    """Build and fit on some rows; a sample with a single class gets the constant predictor."""
+def fit_pipeline(
+    pipeline: Any, data: TrialData, rows: IntArray, weights: FloatArray | None, seed: int, *, kept: Path | None = None
+) -> Any:
+    """Build and fit on some rows; a sample with a single class gets the constant predictor.
+
+    `kept` is the file of the prepared rows, see `gnnlib.heads.automl.worker_prepared`.
+    """
     from sklearn.dummy import DummyClassifier
+
+    from gnnlib.heads.automl.worker_prepared import fit_prepared
 
     X, y = data.X[rows], data.y[rows]
     if data.task == "classification":
@@ -159,6 +168,8 @@ def fit_pipeline(pipeline: Any, data: TrialData, rows: IntArray, weights: FloatA
         if (y == y[0]).all():
             return DummyClassifier(strategy="prior").fit(X, y)
     model = pipeline.build(data.layout, seed=seed, rows=len(y))
+    if kept is not None:
+        return fit_prepared(model, X, y, path=kept, weights=weights)
     given = {} if weights is None else {"estimator__sample_weight": weights}
     return model.fit(X, y, **given)
 
