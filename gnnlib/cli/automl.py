@@ -9,42 +9,22 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from gnnlib.cli.console import PICTURE_SUFFIXES, format_table
-from gnnlib.errors import FileFormatError, InputError
+from gnnlib.errors import InputError
+from gnnlib.heads.automl.io import read_table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
 
     from gnnlib.heads.automl.estimators import AutoClassifier, AutoRegressor
 
-__all__ = ["app", "demo", "fit_file", "predict_file", "read_table", "recommend_file"]
+__all__ = ["app", "demo", "fit_file", "predict_file", "recommend_file"]
 
 app = typer.Typer(help="Find, keep and use predictors for tables.", no_args_is_help=True, rich_markup_mode=None)
 
 FEW_VALUES = 20
 """A target of whole numbers with at most so many values is taken for classes."""
-
-
-def read_table(path: str) -> pd.DataFrame:
-    """Read a CSV file, gzipped or not, or a Parquet file.
-
-    Raises
-    ------
-    InputError
-        If there is no such file.
-    FileFormatError
-        If it is no table.
-    """
-    import pandas as pd
-
-    place = Path(path)
-    if not place.is_file():
-        raise InputError(f"there is no file {path}")
-    try:
-        if place.suffix == ".parquet":
-            return pd.read_parquet(place)
-        return pd.read_csv(place, sep=None, engine="python") if ".tsv" in place.suffixes else pd.read_csv(place)
-    except (ValueError, UnicodeDecodeError, OSError) as error:
-        raise FileFormatError.at(path, None, f"is no table that can be read: {error}") from error
 
 
 @app.command("fit", short_help="Find a predictor for a column of a table.")
@@ -72,9 +52,8 @@ def fit_file(
       gnnlib automl fit churn.csv --target left --time 60 --describe "customers of a telecom" --out model
       gnnlib automl predict model new.csv --out predictions.csv
     """  # noqa: D301 (the mark keeps typer from joining the lines of the examples)
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file; name a folder")
     table = _with_target(read_table(file), target, file)
+    _make_folder(out)
     model = _make(task or _guess_task(table[target]), time, describe, metric, jobs, seed, store)
     model.fit(table.drop(columns=[target]), table[target])
     typer.echo(model.result_.summary())
@@ -97,9 +76,11 @@ def predict_file(
     """
     import pandas as pd
 
+    from gnnlib.cli.console import check_target
     from gnnlib.heads.automl.api import load_model
 
     fitted = load_model(model / "model.joblib" if model.is_dir() else model)
+    check_target(out)
     table = read_table(file)
     missing = [name for name in fitted.feature_names_in_ if name not in table.columns]
     if missing:
@@ -113,7 +94,8 @@ def predict_file(
     if out is None:
         typer.echo(text, nl=False)
         return
-    out.write_text(text, encoding="utf-8")
+    with _writing(out):
+        out.write_text(text, encoding="utf-8")
     typer.echo(f"wrote {out}")
 
 
@@ -207,25 +189,46 @@ def _make(
     )
 
 
+@contextlib.contextmanager
+def _writing(place: Path) -> Iterator[None]:
+    """Name the place where the system does not let a result go."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"cannot write {place}: {error.strerror or error}") from error
+
+
+def _make_folder(out: Path) -> None:
+    """Make the folder and try to write there, before a minute of search is spent on what could not be kept."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; name a folder")
+    with _writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+        trial = out / ".gnnlib"
+        trial.touch()
+        trial.unlink()
+
+
 def _write(model: AutoClassifier | AutoRegressor, table: pd.DataFrame, target: str, out: Path) -> list[Path]:
     import json
 
     from gnnlib.cli.tsp import save_plot
-    from gnnlib.heads.automl.plotting import plot_anytime, plot_leaderboard
+    from gnnlib.heads.automl.plotting import plot_anytime, plot_confusion, plot_leaderboard, plot_residuals
 
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {out}: {error.strerror or error}") from error
     names = ("model.joblib", "leaderboard.csv", "pipeline.py", "result.json", "anytime.png", "leaderboard.png")
     paths = [out / name for name in names]
-    model.save(paths[0])
-    model.leaderboard_.to_csv(paths[1], index=False)
-    model.export_code(paths[2])
-    facts = {"target": target, "column_names": [str(name) for name in table.columns if name != target]}
-    paths[3].write_text(json.dumps({**facts, **model.result_.to_dict()}, indent=1) + "\n", encoding="utf-8")
-    save_plot(plot_anytime(model.result_), paths[4])
-    save_plot(plot_leaderboard(model.result_), paths[5])
+    with _writing(out):
+        model.save(paths[0])
+        model.leaderboard_.to_csv(paths[1], index=False)
+        model.export_code(paths[2])
+        facts = {"target": target, "column_names": [str(name) for name in table.columns if name != target]}
+        paths[3].write_text(json.dumps({**facts, **model.result_.to_dict()}, indent=1) + "\n", encoding="utf-8")
+        save_plot(plot_anytime(model.result_), paths[4])
+        save_plot(plot_leaderboard(model.result_), paths[5])
+        if model.result_.num_complete:  # else there is nothing that was predicted out of its fold
+            is_classes = hasattr(model, "classes_")
+            paths.append(out / ("confusion.png" if is_classes else "residuals.png"))
+            save_plot((plot_confusion if is_classes else plot_residuals)(*model.out_of_fold_), paths[-1])
     return paths
 
 

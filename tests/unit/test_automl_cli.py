@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from gnnlib.cli import main
-from gnnlib.cli.automl import _guess_task, read_table
+from gnnlib.cli.automl import _guess_task
 from gnnlib.errors import FileFormatError, InputError
-from gnnlib.heads.automl.estimators import AutoRegressor
+from gnnlib.heads.automl.estimators import AutoRegressor, _AutoEstimator
+from gnnlib.heads.automl.io import read_table
 from gnnlib.heads.automl.problem import AutoMLParams
 from gnnlib.stop import MaxTrials
 
@@ -39,6 +40,7 @@ def test_a_fit_writes_model_leaderboard_code_and_figures(table, tmp_path, capsys
         "result.json",
         "anytime.png",
         "leaderboard.png",
+        "confusion.png",
     }
     facts = json.loads((out / "result.json").read_text())
     assert facts["target"] == "kind"
@@ -81,6 +83,27 @@ def test_a_file_in_the_way_and_a_missing_table_are_named(table, capsys):
     assert "is a file; name a folder" in capsys.readouterr().err
     assert main(["automl", "fit", "nowhere.csv", "--target", "kind"]) == 2
     assert "there is no file nowhere.csv" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_named_before_the_search(table, monkeypatch, capsys):
+    def fail(*args, **keywords):
+        raise AssertionError("the search began")
+
+    monkeypatch.setattr(_AutoEstimator, "fit", fail)
+    words = ["automl", "fit", str(table), "--target", "kind", "--time", "60", "--out", "/proc/model"]
+    assert main(words) == 2
+    assert "cannot write /proc/model" in capsys.readouterr().err
+
+
+def test_predictions_that_cannot_be_written_are_named(table, tmp_path, capsys):
+    frame = pd.read_csv(table)
+    params = AutoMLParams(include=("ridge",), num_folds=2)
+    AutoRegressor(stop=MaxTrials(1), params=params).fit(frame[["a", "b"]], frame["size"]).save(tmp_path / "m.joblib")
+    words = ["automl", "predict", str(tmp_path / "m.joblib"), str(table), "--out"]
+    assert main([*words, str(tmp_path / "nowhere" / "p.csv")]) == 2
+    assert "does not exist" in capsys.readouterr().err
+    assert main([*words, str(tmp_path)]) == 2
+    assert "is a folder" in capsys.readouterr().err
 
 
 def test_tables_are_read_and_damage_is_told(tmp_path):
