@@ -135,7 +135,7 @@ def recommend_pipelines(
     task: Task | None = None,
     experience: ExperienceStore | Recommender | None = None,
     observed: Mapping[str, float] | None = None,
-    metric: str = "balanced_accuracy",
+    metric: str | None = None,
 ) -> Recommendation:
     """Recommend complementary pipelines for a table without fitting any.
 
@@ -154,8 +154,8 @@ def recommend_pipelines(
         One's own earlier results, or what `fit_meta` made of them; the shipped ones (classification) when absent.
     observed : mapping of str to float, optional
         Pipelines tried on this table already and their errors (lower is better); they sharpen the advice.
-    metric : str, default "balanced_accuracy"
-        Which results of an `ExperienceStore` to use.
+    metric : str, optional
+        Which results of an `ExperienceStore` to use; the metric with most of them when absent.
 
     Returns
     -------
@@ -244,7 +244,7 @@ def _place(model: Recommender, scaled: FloatArray) -> FloatArray:
     return np.asarray((both - centre) @ right[:2].T)
 
 
-def _as_model(experience: ExperienceStore | Recommender | None, task: Task, metric: str) -> Recommender | None:
+def _as_model(experience: ExperienceStore | Recommender | None, task: Task, metric: str | None) -> Recommender | None:
     if isinstance(experience, Recommender):
         return experience
     if isinstance(experience, ExperienceStore):
@@ -269,7 +269,7 @@ def fit_meta(
     store: ExperienceStore,
     *,
     task: Task = "classification",
-    metric: str = "balanced_accuracy",
+    metric: str | None = None,
     descriptions: Descriptions = "words",
     text_model: str | None = None,
     seed: Seed = 0,
@@ -280,8 +280,8 @@ def fit_meta(
     ----------
     store : ExperienceStore
     task : {"classification", "regression"}, default "classification"
-    metric : str, default "balanced_accuracy"
-        Only results of this metric are used.
+    metric : str, optional
+        Only results of this metric are used; the one with most results in the store when absent.
     descriptions : {"words", "sentence-transformers"}, default "words"
         How descriptions are read: by counting words, or by a sentence transformer (extra ``text``).
     text_model : str, optional
@@ -329,7 +329,7 @@ def fit_meta(
             "`text_model` must name a local sentence transformer if, and only if, `descriptions` is "
             f"'sentence-transformers'; found {text_model!r} with {descriptions!r}"
         )
-    meta = meta_from_store(store, task=task, metric=metric, text_model=text_model)
+    meta = meta_from_store(store, task=task, metric=metric or _usual_metric(store, task), text_model=text_model)
     readable = [_is_readable(task, text) for text in meta.pipelines]
     if not all(readable):
         lost = [text for text, good in zip(meta.pipelines, readable, strict=True) if not good]
@@ -342,6 +342,12 @@ def fit_meta(
         )
         meta = meta.with_pipelines([i for i, good in enumerate(readable) if good])
     return Recommender().fit(meta, seed=seed)
+
+
+def _usual_metric(store: ExperienceStore, task: Task) -> str:
+    """Return the metric by which most results of a store were judged; the first by name where several are."""
+    counts = store.table(task=task)["metric"].value_counts()
+    return "balanced_accuracy" if counts.empty else min(counts.index[counts == counts.max()])
 
 
 def _is_readable(task: Task, text: str) -> bool:

@@ -265,7 +265,7 @@ def meta_from_store(store: ExperienceStore, *, task: Task, metric: str, text_mod
     matrix = matrix[[count >= 2 for count in known]].dropna(axis=1, how="all") if len(matrix) else matrix
     if not len(matrix):
         raise InputError(
-            f"no data set of the store has {metric} results of two pipelines for {task}; fit some with `experience=` first"
+            f"no data set of the store has {metric} results of two pipelines for {task}; fit some with `store=` first"
         )
     profiles = store.profiles()
     said = {row.dataset: row.description for row in store.experiences(task=task) if row.description}
