@@ -252,7 +252,10 @@ def test_the_search_begins_with_advice_from_known_tables_and_says_so():
     advice = model._fitted.advice
     assert advice is not None
     assert ("data set graph" in set(model.leaderboard_["why"])) == (advice.source == "experience")
-    assert model.explain().neighbours == tuple((n.name, n.weight) for n in advice.neighbours)
+    told = model.explain()
+    assert told.neighbours == tuple((n.name, n.weight) for n in advice.neighbours)
+    assert dict(told.moved) == dict(advice.moved)
+    assert ("of the first advice" in told.summary()) == (advice.source == "experience")
     without = AutoMLParams(include=("logistic",), num_folds=2, use_graph=False)
     assert AutoClassifier(stop=MaxTrials(1), params=without).fit(X, y)._fitted.advice is None
 

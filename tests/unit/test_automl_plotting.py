@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from gnnlib.errors import InputError
-from gnnlib.heads.automl.plotting import plot_anytime, plot_confusion, plot_leaderboard, plot_residuals
+from gnnlib.heads.automl.plotting import (
+    plot_anytime,
+    plot_confusion,
+    plot_leaderboard,
+    plot_predicted_regret,
+    plot_residuals,
+)
 from gnnlib.heads.automl.result import AutoMLResult, TrialSummary
 
 
@@ -58,3 +64,12 @@ def test_confusions_are_shares_of_the_true_class():
 def test_residuals_show_every_row():
     ax = plot_residuals([1.0, 2.0, 3.0], [1.0, 2.5, 2.0])
     assert ax.collections[0].get_offsets().shape == (3, 2)
+
+
+def test_predicted_regret_is_drawn_where_both_are_known():
+    ax = plot_predicted_regret([0.1, 0.4, np.nan], [0.0, 0.5, 0.3], uncertainty=[0.1, 0.2, 0.3])
+    assert ax.collections[-1].get_offsets().tolist() == [[0.1, 0.0], [0.4, 0.5]]
+    with pytest.raises(InputError, match="no pipeline has both"):
+        plot_predicted_regret([np.nan], [0.0])
+    with pytest.raises(InputError, match="`uncertainty` must be"):
+        plot_predicted_regret([0.1], [0.0], uncertainty=[0.1, 0.2])

@@ -97,6 +97,7 @@ def explain_fitted(fitted: Fitted, *, repeats: int = 3, seed: int = 0) -> Explan
         reasons=tuple((pipeline, reasons.get(pipeline, "quick first answer")) for pipeline, _ in result.members),
         neighbours=() if fitted.advice is None else tuple((n.name, n.weight) for n in fitted.advice.neighbours),
         tree=fitted.tree,
+        moved=() if fitted.advice is None else tuple(fitted.advice.moved.items()),
         dropped=tuple((c.name, c.reason) for c in fitted.cleaner.columns if c.role == "dropped"),
         families=tuple(
             (family, len(scores), float(best(scores)) if np.isfinite(scores).any() else float("nan"))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gnnlib.heads.automl.result import AutoMLResult
     from gnnlib.typing import ArrayLike
 
-__all__ = ["plot_anytime", "plot_confusion", "plot_leaderboard", "plot_residuals"]
+__all__ = ["plot_anytime", "plot_confusion", "plot_leaderboard", "plot_predicted_regret", "plot_residuals"]
 
 _FAMILIES = ("boosting", "forest", "kernel", "linear", "neighbours", "network", "bayes")
 
@@ -159,6 +159,57 @@ def plot_residuals(y: ArrayLike, predicted: ArrayLike, *, ax: Axes | None = None
         axes.set_xlabel("true")
         axes.set_ylabel("predicted")
         axes.set_title("Prediction against truth")
+        axes.legend()
+    return axes
+
+
+def plot_predicted_regret(
+    predicted: ArrayLike, observed: ArrayLike, *, uncertainty: ArrayLike | None = None, ax: Axes | None = None
+) -> Axes:
+    """Draw the regret that was expected of pipelines against the one that they had.
+
+    Parameters
+    ----------
+    predicted, observed : array-like [P]
+        0 is the best pipeline of the table, 1 the worst; pairs with NaN are left out.
+    uncertainty : array-like [P], optional
+        Standard deviations of the predictions, drawn as bars.
+    ax : matplotlib Axes, optional
+
+    Raises
+    ------
+    InputError
+        If lengths differ or no pair is known.
+
+    Examples
+    --------
+    >>> plot_predicted_regret([0.1, 0.4], [0.0, 0.5], uncertainty=[0.1, 0.2]).get_ylabel()
+    'observed regret'
+    """
+    expected, found = (part.astype(np.float64) for part in _pair(predicted, observed))
+    spread = np.zeros(len(expected)) if uncertainty is None else np.asarray(uncertainty, dtype=np.float64)
+    if spread.shape != expected.shape:
+        raise InputError(f"`uncertainty` must be [{len(expected)}] as the predictions, found shape {spread.shape}")
+    known = np.isfinite(expected) & np.isfinite(found)
+    if not known.any():
+        raise InputError("no pipeline has both a prediction and a result")
+    with styled():
+        axes = new_axes(ax, size=(4.8, 4.4))
+        ends = np.array([0.0, max(1e-9, float(expected[known].max()), float(found[known].max()))])
+        axes.plot(ends, ends, color=COLOURS["truth"], linewidth=1.0, label="prediction = result")
+        if uncertainty is not None:
+            axes.hlines(
+                found[known],
+                (expected - spread)[known],
+                (expected + spread)[known],
+                color=COLOURS["doubt"],
+                linewidth=0.8,
+                label="one standard deviation",
+            )
+        axes.scatter(expected[known], found[known], s=12, color=COLOURS["answer"], zorder=3)
+        axes.set_xlabel("predicted regret")
+        axes.set_ylabel("observed regret")
+        axes.set_title("Predicted against observed")
         axes.legend()
     return axes
 

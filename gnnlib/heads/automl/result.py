@@ -183,6 +183,9 @@ class Explanation(Result):
         Known data sets that the first pipelines were taken from, with their share.
     tree : tuple of SearchNode
         Search tree of the strategy "synthesis", which `plot` draws; empty for others.
+    moved : tuple of (str, float)
+        Expected regret of the pipeline that was advised first: over all known data sets, and as each view of the table
+        (meta-features, words) sees it; see `gnnlib.heads.automl.recommend.Recommendation`.
     """
 
     importance: tuple[tuple[str, float], ...]
@@ -193,6 +196,7 @@ class Explanation(Result):
     families: tuple[tuple[str, int, float], ...]
     neighbours: tuple[tuple[str, float], ...] = ()
     tree: tuple[SearchNode, ...] = ()
+    moved: tuple[tuple[str, float], ...] = ()
 
     def plot(self, *, ax: Axes | None = None) -> Axes:
         """Draw the search tree; see `gnnlib.heads.automl.plotting_tree.plot_search_tree`.
@@ -214,6 +218,7 @@ class Explanation(Result):
             *((f"weight {weight:.2f}", pipeline) for pipeline, weight in self.members),
             *((f"tried {family}", f"{count} times, best {best:.4f}") for family, count, best in self.families),
             *((f"like {name}", f"{share:.0%} of the advice") for name, share in self.neighbours),
+            *((f"regret {view}", f"{regret:.2f} of the first advice") for view, regret in self.moved),
             *([("search tree", f"{len(self.tree)} pipelines")] if self.tree else []),
             *((f"dropped {name}", reason) for name, reason in self.dropped),
         ]
