@@ -20,9 +20,9 @@ import record
 from scipy.special import ndtr
 
 from gnnlib.heads.automl.completion import MatrixCompletion, design_probes
+from gnnlib.heads.automl.decode import Query, Recommender
 from gnnlib.heads.automl.descriptions import TextEmbedding
 from gnnlib.heads.automl.portfolio import greedy_portfolio
-from gnnlib.heads.automl.recommend_model import Query, Recommender
 from gnnlib.heads.automl.train_recommender import read_meta, read_texts
 
 if TYPE_CHECKING:

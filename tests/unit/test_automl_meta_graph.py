@@ -8,7 +8,7 @@ import torch
 
 from gnnlib.encoder import Encoder, GraphModel
 from gnnlib.errors import InputError
-from gnnlib.heads.automl.dataset_graph import (
+from gnnlib.heads.automl.graph import (
     DATASET_SPEC,
     LIKE,
     RESULT_TO_DATASET,

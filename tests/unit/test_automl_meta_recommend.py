@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from gnnlib.errors import FileFormatError, InputError
+from gnnlib.heads.automl.decode import Recommender
 from gnnlib.heads.automl.experience import Experience, ExperienceStore
 from gnnlib.heads.automl.pipelines import Pipeline
 from gnnlib.heads.automl.portfolio import static_portfolio
 from gnnlib.heads.automl.recommend import fit_meta, recommend_pipelines
 from gnnlib.heads.automl.recommend_data import FEATURES, FeatureScale, MetaData
-from gnnlib.heads.automl.recommend_model import Recommender
 
 SVM, TREES, NEAR = (str(p) for p in static_portfolio("classification", size=3))
 

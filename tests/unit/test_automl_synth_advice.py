@@ -12,6 +12,7 @@ import pytest
 
 from gnnlib.cli import main
 from gnnlib.errors import InputError, MissingExtraError
+from gnnlib.heads.automl.decode import Recommender
 from gnnlib.heads.automl.descriptions_transformers import SentenceEmbedding, load_transformer
 from gnnlib.heads.automl.experience import Experience, ExperienceStore
 from gnnlib.heads.automl.metafeatures import compute_metafeatures
@@ -19,7 +20,6 @@ from gnnlib.heads.automl.pipelines import Pipeline
 from gnnlib.heads.automl.portfolio import static_portfolio
 from gnnlib.heads.automl.recommend import fit_meta, recommend_pipelines
 from gnnlib.heads.automl.recommend_data import beyond_known
-from gnnlib.heads.automl.recommend_model import Recommender
 
 SVM, TREES = (str(item) for item in static_portfolio("classification", size=2))
 TOPICS = ("flower petal", "bank loan", "heart blood")

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from gnnlib.encoder import Head, Output
 from gnnlib.errors import InputError
-from gnnlib.heads.automl.dataset_graph import DATASET_SPEC, DatasetGraph
+from gnnlib.heads.automl.graph import DATASET_SPEC, DatasetGraph
 
 if TYPE_CHECKING:
     from gnnlib.encoder import Embedding
@@ -51,7 +51,7 @@ class RegretHead(Head):
     --------
     >>> import numpy as np
     >>> from gnnlib.encoder import Encoder, GraphModel
-    >>> from gnnlib.heads.automl.dataset_graph import dataset_graph
+    >>> from gnnlib.heads.automl.graph import dataset_graph
     >>> model = GraphModel(Encoder([DATASET_SPEC], width=16, depth=1), RegretHead(16))
     >>> graph = dataset_graph(np.eye(3), np.eye(2), np.full((3, 2), 0.5), known=np.ones(3, bool))
     >>> model(graph).mean.shape

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from gnnlib.typing import ArrayLike, FloatArray
 
-__all__ = ["greedy_portfolio", "static_portfolio"]
+__all__ = ["greedy_portfolio", "main", "static_portfolio"]
 
 SHIPPED = Path(__file__).parent / "shipped"
 
@@ -172,7 +172,8 @@ def _derive(folder: str, size: int) -> dict[str, Any]:
     }
 
 
-def _main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; see the module."""
     parser = argparse.ArgumentParser(description="Derive the static portfolio from Oboe's table.")
     parser.add_argument("--oboe", required=True, help="folder with Oboe's tables")
     parser.add_argument("--size", type=int, default=24)
@@ -183,4 +184,4 @@ def _main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    _main()
+    main()

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from gnnlib.errors import InputError
+from gnnlib.heads.automl.decode import Recommender
 from gnnlib.heads.automl.experience import ExperienceStore
 from gnnlib.heads.automl.metafeatures import compute_metafeatures
 from gnnlib.heads.automl.pipelines import Pipeline
 from gnnlib.heads.automl.portfolio import SHIPPED, static_portfolio
 from gnnlib.heads.automl.recommend_data import feature_row, meta_from_store
-from gnnlib.heads.automl.recommend_model import Recommender
 from gnnlib.heads.automl.table import TASKS
 from gnnlib.results import Result
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from gnnlib.heads.automl.recommend_model import Query
+    from gnnlib.heads.automl.decode import Query
     from gnnlib.heads.automl.table import Task
     from gnnlib.seeding import Seed
     from gnnlib.typing import FloatArray

@@ -16,7 +16,7 @@ import torch
 
 from gnnlib.encoder import Encoder, GraphModel
 from gnnlib.encoder.initialise import seeded_parameters
-from gnnlib.heads.automl.dataset_graph import DATASET_SPEC, DatasetGraph, dataset_graph
+from gnnlib.heads.automl.graph import DATASET_SPEC, DatasetGraph, dataset_graph
 from gnnlib.heads.automl.head import RegretHead, RegretTable
 from gnnlib.seeding import numpy_generator, spawn_seeds
 from gnnlib.training import FitConfig, fit

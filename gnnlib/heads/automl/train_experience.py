@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from gnnlib.heads.automl.table import Task
     from gnnlib.typing import PathLike
 
-__all__ = ["HELD_OUT", "METRICS", "Settings", "Source", "experience_pipelines", "gather", "read_sources"]
+__all__ = ["HELD_OUT", "METRICS", "Settings", "Source", "experience_pipelines", "gather", "main", "read_sources"]
 
 _logger = logging.getLogger(__name__)
 

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gnnlib.errors import InputError
+from gnnlib.heads.automl.decode import Recommender
 from gnnlib.heads.automl.descriptions import TextEmbedding
 from gnnlib.heads.automl.portfolio import SHIPPED
 from gnnlib.heads.automl.portfolio_oboe import OboeTable, normalised_regret, read_oboe, translate
 from gnnlib.heads.automl.recommend_data import MetaData, feature_row
-from gnnlib.heads.automl.recommend_model import Recommender
 from gnnlib.training import new_card
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from gnnlib.typing import FloatArray, IntArray, PathLike
 
-__all__ = ["merge_configurations", "read_features", "read_meta", "read_texts"]
+__all__ = ["main", "merge_configurations", "read_features", "read_meta", "read_texts"]
 
 _VERSION = re.compile(r"\s*\(\d+\)$")
 
@@ -101,7 +101,8 @@ def merge_configurations(meta: MetaData, table: OboeTable) -> MetaData:
     return replace(meta, pipelines=tuple(texts), regret=normalised_regret(errors), bounds=bounds)
 
 
-def _main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; see the module."""
     parser = argparse.ArgumentParser(description="Make the shipped recommender.")
     parser.add_argument("--meta", required=True, help="folder that holds oboe and openml_qualities")
     parser.add_argument("--seed", type=int, default=0)
@@ -135,4 +136,4 @@ _DATA = (
 
 
 if __name__ == "__main__":
-    _main()
+    main()

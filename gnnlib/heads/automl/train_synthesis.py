@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from gnnlib.heads.automl.synthesis_graph import PipelineGraph
     from gnnlib.typing import AnyArray, FloatArray, IntArray
 
-__all__ = ["StoredScores", "SynthesisTraining", "train_network"]
+__all__ = ["StoredScores", "SynthesisTraining", "main", "train_network"]
 
 _SHARPNESS = 20.0
 _NEAR = (0.25, 0.5, 1.0, 2.0)
@@ -324,7 +324,8 @@ def read_stored(folder: str, rows: IntArray | None = None) -> tuple[MetaData, Fl
     return meta, scores, tables, StoredScores([Pipeline.parse("classification", text) for text in meta.pipelines])
 
 
-def _main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; see the module."""
     parser = argparse.ArgumentParser(description="Train the network of the synthesis.")
     parser.add_argument("--meta", required=True, help="folder that holds oboe and openml_qualities")
     parser.add_argument("--seed", type=int, default=0)
@@ -354,4 +355,4 @@ _DATA = (
 
 
 if __name__ == "__main__":
-    _main()
+    main()
