@@ -1,10 +1,11 @@
 """The learned constructive policy alone: greedy, sampling, beam and tree search with the same weights.
 
-    python benchmarks/bench_vrp_policy.py               # about ten CPU minutes
+    python benchmarks/bench_vrp_policy.py               # about half an hour
     python benchmarks/bench_vrp_policy.py --count 4 --kinds cvrp
 
-Instances are the usual uniform ones with 100 clients (whole-number seeds, which no training has seen). Gaps are to the
-best of two long runs of the project's own search; savings (Clarke and Wright 1964) and nearest neighbour stand beside.
+Instances are the usual uniform ones with 100 clients, and tours of 50 and 100 cities (whole-number seeds, which no
+training has seen). Gaps are to the best of two long runs of the project's own search; nearest neighbour, savings (Clarke
+and Wright 1964) and the pilot method (looking ahead as the policy does, with nothing learned) stand beside.
 Seconds are CPU seconds an instance, encoding included. See ``protocol.md``.
 """
 
@@ -25,7 +26,7 @@ from gnnlib.heads.combinatorial.vrp.api import solve_vrp
 from gnnlib.heads.combinatorial.vrp.baselines import nearest_neighbour, savings
 from gnnlib.heads.combinatorial.vrp.generate import uniform_vrp
 from gnnlib.heads.combinatorial.vrp.labels import uniform_tour
-from gnnlib.heads.combinatorial.vrp.policy import WEIGHTS, construct_routes
+from gnnlib.heads.combinatorial.vrp.policy import WEIGHTS, construct_routes, pilot_routes
 from gnnlib.stop import MaxIterations
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from gnnlib.heads.combinatorial.vrp.problem import VRP
 
-CLIENTS = 100
+SIZES = {"cvrp": 100, "vrptw": 100, "tsp-50": 50, "tsp-100": 100}
 FIRST_SEED = 20_000
 DECODERS: dict[str, tuple[Any, int]] = {
     "greedy": ("greedy", 1),
@@ -42,23 +43,25 @@ DECODERS: dict[str, tuple[Any, int]] = {
     "beam, 64": ("beam", 64),
     "tree search, 8": ("mcts", 8),
     "tree search, 32": ("mcts", 32),
+    "tree search, 128": ("mcts", 128),
 }
 
 
-def instance(kind: str, seed: int, clients: int = CLIENTS) -> VRP:
+def instance(kind: str, seed: int, size: int | None = None) -> VRP:
     """Draw one instance."""
-    if kind == "tsp":
+    clients = size or SIZES[kind]
+    if kind.startswith("tsp"):
         return uniform_tour(clients, seed=seed)
     return uniform_vrp(clients, windows=kind == "vrptw", seed=seed)
 
 
 def reference(kind: str, problem: VRP) -> float:
     """Cost of the best answer of long runs."""
-    if kind == "tsp":
+    if kind.startswith("tsp"):
         matrix = problem.travel.distance_matrix()
         return min(solve_tsp(TSP.from_matrix(matrix), stop=MaxIterations(20_000), seed=s).length for s in (1, 2))
     rounds = 800 if kind == "vrptw" else 4000
-    return min(solve_vrp(problem, stop=MaxIterations(rounds * CLIENTS), seed=s).cost for s in (1, 2))
+    return min(solve_vrp(problem, stop=MaxIterations(rounds * SIZES[kind]), seed=s).cost for s in (1, 2))
 
 
 def methods(kind: str) -> dict[str, Callable[[VRP], float]]:
@@ -71,28 +74,24 @@ def methods(kind: str) -> dict[str, Callable[[VRP], float]]:
     found: dict[str, Callable[[VRP], float]] = {"nearest neighbour": lambda problem: nearest_neighbour(problem).cost}
     if kind == "cvrp":
         found["savings"] = lambda problem: savings(problem).cost
+    found["pilot method"] = lambda problem: pilot_routes(problem).cost
     return found | {name: learned(*options) for name, options in DECODERS.items()}
 
 
-def keep(cells: list[dict[str, Any]], count: int) -> None:
-    """Write what has been measured so far."""
-    payload = {
-        "environment": record.environment("torch", "numba"),
-        "clients": CLIENTS,
-        "instances": count,
-        "cells": cells,
-    }
-    record.write("vrp_policy", payload)
+def keep(cell: dict[str, Any]) -> None:
+    """Write one figure into the file, in the place of an older one of the same kind and method."""
+    payload = record.read("vrp_policy") or {}
+    cells = [c for c in payload.get("cells", []) if (c["kind"], c["method"]) != (cell["kind"], cell["method"])]
+    record.write("vrp_policy", {"environment": record.environment("torch", "numba"), "cells": [*cells, cell]})
 
 
 def main() -> None:
     """Run and write ``results/vrp_policy.json``."""
     parser = argparse.ArgumentParser(description="Measure the constructive policy.")
-    parser.add_argument("--kinds", nargs="+", default=["cvrp", "vrptw", "tsp"])
+    parser.add_argument("--kinds", nargs="+", default=list(SIZES), choices=list(SIZES))
     parser.add_argument("--count", type=int, default=8, help="instances of each kind")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    cells = []
     for kind in chosen.kinds:
         problems = [instance(kind, FIRST_SEED + number) for number in range(chosen.count)]
         best = [reference(kind, problem) for problem in problems]
@@ -102,16 +101,17 @@ def main() -> None:
             gaps = [100.0 * (method(problem) / known - 1.0) for problem, known in zip(problems, best, strict=True)]
             seconds = (time.process_time() - began) / len(problems)
             error = float(np.std(gaps, ddof=1) / np.sqrt(len(gaps))) if len(gaps) > 1 else 0.0
-            cells.append(
+            keep(
                 {
                     "kind": kind,
+                    "size": SIZES[kind],
+                    "instances": len(gaps),
                     "method": name,
                     "gap_percent": float(np.mean(gaps)),
                     "standard_error": error,
                     "cpu_s": seconds,
                 }
             )
-            keep(cells, chosen.count)
             print(f"{kind:6} {name:20} {np.mean(gaps):7.2f} % +- {error:.2f}  {seconds:8.3f} CPU s", flush=True)
 
 

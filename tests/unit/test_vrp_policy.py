@@ -18,6 +18,7 @@ from gnnlib.heads.combinatorial.vrp.labels import uniform_tour
 from gnnlib.heads.combinatorial.vrp.policy import DECODERS, Policy, construct_routes
 from gnnlib.heads.combinatorial.vrp.policy_kernel import (
     NUM_ACTION_FEATURES,
+    NUM_COSTS,
     NUM_STATE_FEATURES,
     describe_state,
     list_actions,
@@ -68,7 +69,7 @@ def test_compiled_perceptrons_say_what_torch_says(model, name):
     policy = Policy.encode(PROBLEMS[name], model)
     walk, places = new_walk(policy.ways), len(policy.ways.load)
     actions, features, out = np.empty(places, np.int64), np.empty((places, NUM_ACTION_FEATURES)), np.empty(places)
-    state, costs = np.empty(NUM_STATE_FEATURES), np.empty(3)
+    state, costs = np.empty(NUM_STATE_FEATURES), np.empty(NUM_COSTS)
     for _ in range(6):
         count = list_actions(policy.ways, walk, actions, features)
         log_probabilities(policy.net, features, count, 1.0, out)

@@ -16,7 +16,7 @@ from gnnlib.heads.combinatorial.vrp.head import RouteHead, StepBatch, StepPolicy
 from gnnlib.heads.combinatorial.vrp.labels import KINDS, LabelledRoutes, LabelPlan, make_labels
 from gnnlib.heads.combinatorial.vrp.metrics import check_routes
 from gnnlib.heads.combinatorial.vrp.policy import construct_routes
-from gnnlib.heads.combinatorial.vrp.policy_kernel import NUM_ACTION_FEATURES, NUM_STATE_FEATURES
+from gnnlib.heads.combinatorial.vrp.policy_kernel import NUM_ACTION_FEATURES, NUM_COSTS, NUM_STATE_FEATURES
 from gnnlib.heads.combinatorial.vrp.train_steps import (
     ImitationBatches,
     SamplingBatches,
@@ -70,7 +70,7 @@ def test_the_loss_of_a_step_is_that_of_its_right_actions_together():
         step=torch.tensor([0, 0, 1, 1, 1]),
         is_right=torch.tensor([True, False, True, True, False]),
         states=torch.zeros(2, NUM_STATE_FEATURES),
-        costs=torch.ones(2, 3),
+        costs=torch.ones(2, NUM_COSTS),
         to_go=torch.tensor([3.0, 3.0]),
         scale=torch.tensor([10.0, 10.0]),
     )

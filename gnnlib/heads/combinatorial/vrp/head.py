@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from gnnlib.encoder import Head, Output
 from gnnlib.errors import InputError
 from gnnlib.heads.combinatorial.vrp.graph import VRP_SPEC
-from gnnlib.heads.combinatorial.vrp.policy_kernel import NUM_ACTION_FEATURES, NUM_STATE_FEATURES
+from gnnlib.heads.combinatorial.vrp.policy_kernel import NUM_ACTION_FEATURES, NUM_COSTS, NUM_STATE_FEATURES
 
 if TYPE_CHECKING:
     from gnnlib.encoder import Embedding
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["RouteHead", "RouteScores", "StepBatch", "StepPolicy", "StepScores"]
 
 _HIDDEN = 48
-_NUM_COSTS = 3
 
 
 @dataclass
@@ -53,8 +52,8 @@ class StepBatch(NamedTuple):
     is_right : Tensor [R], bool
         Whether the expert's routes agree with the action.
     states : Tensor [S, NUM_STATE_FEATURES]
-    costs : Tensor [S, 3]
-        Parts of which the cost to come is made: spread, trips, way home (see `policy_kernel`).
+    costs : Tensor [S, NUM_COSTS]
+        Parts of which the cost to come is made (see `policy_kernel`).
     to_go : Tensor [S]
         Cost to come in the expert's solution, in the unit of `costs`.
     scale : Tensor [S]
@@ -103,7 +102,7 @@ class StepPolicy(nn.Module):
             nn.ReLU(),
             nn.Linear(_HIDDEN, 1),
         )
-        self.weigh = nn.Sequential(nn.Linear(NUM_STATE_FEATURES, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, _NUM_COSTS))
+        self.weigh = nn.Sequential(nn.Linear(NUM_STATE_FEATURES, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, NUM_COSTS))
 
     def forward(self, batch: StepBatch | Tensor) -> StepScores | Tensor:
         """Score a batch of steps; of a tensor of action features [R, F] return the logits alone."""

@@ -83,6 +83,8 @@ class LabelPlan:
         Smallest and largest number of clients.
     rounds : int >= 1
         Iterations of the search for each client; a third of them with time windows, where each costs more.
+    kinds : tuple of str
+        What the instances are, in turn.
     """
 
     split: str
@@ -90,12 +92,15 @@ class LabelPlan:
     low: int = 50
     high: int = 100
     rounds: int = 300
+    kinds: tuple[str, ...] = KINDS
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
             raise InputError(f"`split` must be one of {', '.join(SPLITS)}, found {self.split!r}")
         if min(self.count, self.rounds) < 1 or not 2 <= self.low <= self.high:
             raise InputError(f"`count` and `rounds` must be >= 1 and 2 <= `low` <= `high`, found {self}")
+        if not self.kinds or not set(self.kinds) <= set(KINDS):
+            raise InputError(f"`kinds` must be some of {', '.join(sorted(set(KINDS)))}, found {self.kinds}")
 
     def draw(self, number: int) -> tuple[str, VRP, int]:
         """Return kind, problem and search seed of one instance.
@@ -105,7 +110,7 @@ class LabelPlan:
         >>> LabelPlan("val", 8).draw(5)[0]
         'tour'
         """
-        kind = KINDS[number % len(KINDS)]
+        kind = self.kinds[number % len(self.kinds)]
         laws, places, search = np.random.SeedSequence([STREAM, SPLITS.index(self.split), number]).spawn(3)
         rng = np.random.default_rng(laws)
         size = int(rng.integers(self.low, self.high + 1))
@@ -155,8 +160,8 @@ def make_labels(plan: LabelPlan, folder: PathLike, *, progress: bool = False) ->
     progress : bool
         Show a progress bar.
     """
-    kind = {key: value for key, value in asdict(plan).items() if key != "count"}
-    digest = hashlib.sha256(json.dumps([kind, KINDS]).encode()).hexdigest()[:12]
+    kind = {key: value for key, value in asdict(plan).items() if key not in ("count", "kinds")}
+    digest = hashlib.sha256(json.dumps([kind, plan.kinds]).encode()).hexdigest()[:12]
     done: list[LabelledRoutes] = []
     with tqdm(total=plan.count, disable=not progress, unit=" instances", desc=plan.split) as bar:
         for first in range(0, plan.count, _SHARD):

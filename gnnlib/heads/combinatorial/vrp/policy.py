@@ -15,8 +15,10 @@ import numpy as np
 
 from gnnlib.errors import InputError
 from gnnlib.heads.combinatorial.vrp.graph import NUM_NEIGHBOURS, length_unit, near_clients, route_graph
+from gnnlib.heads.combinatorial.vrp.policy_ahead import BOUND, SAVINGS, WINDOWS, ascend
+from gnnlib.heads.combinatorial.vrp.policy_completions import savings_pairs, timed_pairs
 from gnnlib.heads.combinatorial.vrp.policy_kernel import Perceptrons, Ways, new_walk
-from gnnlib.heads.combinatorial.vrp.policy_walk import roll_out
+from gnnlib.heads.combinatorial.vrp.policy_walk import follow_estimate, roll_out
 from gnnlib.heads.combinatorial.vrp.result import RouteResult
 from gnnlib.seeding import spawn_seeds
 
@@ -27,7 +29,16 @@ if TYPE_CHECKING:
     from gnnlib.seeding import Seed
     from gnnlib.typing import FloatArray, IntArray
 
-__all__ = ["DECODERS", "WEIGHTS", "Policy", "check_problem", "construct_routes", "perceptrons", "ways_of"]
+__all__ = [
+    "DECODERS",
+    "WEIGHTS",
+    "Policy",
+    "check_problem",
+    "construct_routes",
+    "perceptrons",
+    "pilot_routes",
+    "ways_of",
+]
 
 Decoder = Literal["greedy", "sampling", "beam", "mcts"]
 DECODERS: tuple[Decoder, ...] = ("greedy", "sampling", "beam", "mcts")
@@ -39,6 +50,12 @@ LARGEST = 1000
 """Most clients of an instance that is constructed: a step looks at all of them."""
 
 _NO_EDGE = -8.0
+
+_SAY_OF_SAVINGS = 0.5
+"""What a certain edge counts in the guided order of pairs, in mean distances between neighbours."""
+
+_FIRST_ASCENT = (200, 0.05, 0.0005)
+"""Steps of the bound of the whole tour, and their first and last size."""
 
 
 def check_problem(problem: VRP) -> None:
@@ -101,19 +118,40 @@ def _lay_out(
     most = 1.0 if not has_loads and day == 0.0 else float(problem.num_vehicles)
     dist = np.ascontiguousarray(problem.travel.distance_matrix(kind.profile)) / unit
     has_times = problem.travel.durations is not None
+    dur = np.ascontiguousarray(problem.travel.duration_matrix(kind.profile)) / unit if has_times else dist
+    times = opening / unit, closing / unit, np.concatenate([[0.0], problem.service_time]) / unit
+    mode = WINDOWS if day > 0.0 else SAVINGS if has_loads else BOUND
+    penalties, pairs, guided = _look_ahead(mode, dist, dur, times, 1.0 / (1.0 + np.exp(-consecutive)))
     return Ways(
         dist=dist,
-        dur=np.ascontiguousarray(problem.travel.duration_matrix(kind.profile)) / unit if has_times else dist,
+        dur=dur,
         load=load,
-        opening=opening / unit,
-        closing=closing / unit,
-        service=np.concatenate([[0.0], problem.service_time]) / unit,
+        opening=times[0],
+        closing=times[1],
+        service=times[2],
         consecutive=consecutive,
         together=together,
         gain=np.ascontiguousarray(gain),
         near=np.concatenate([np.zeros((1, near.shape[1]), np.int64), near + 1]),
-        settings=np.array([float(has_loads), day, most]),
+        penalties=penalties,
+        pairs=pairs,
+        guided=guided,
+        settings=np.array([float(has_loads), day, most, mode]),
     )
+
+
+def _look_ahead(
+    mode: float, dist: FloatArray, dur: FloatArray, times: tuple[FloatArray, FloatArray, FloatArray], likely: FloatArray
+) -> tuple[FloatArray, IntArray, IntArray]:
+    """Return the penalties of the bound, and the pairs of the two completions; `likely` are probabilities of edges."""
+    penalties, nothing = np.zeros(len(dist)), np.zeros_like(dist)
+    if mode == WINDOWS:
+        guided = timed_pairs(dist, dur, times, _SAY_OF_SAVINGS * likely)
+        return penalties, timed_pairs(dist, dur, times, nothing), guided
+    if mode == SAVINGS:
+        return penalties, savings_pairs(dist, nothing), savings_pairs(dist, _SAY_OF_SAVINGS * likely)
+    ascend(dist, penalties, np.arange(1, len(dist)), len(dist) - 1, 0, _FIRST_ASCENT)
+    return penalties, np.zeros((0, 2), np.int64), np.zeros((0, 2), np.int64)
 
 
 def perceptrons(policy: StepPolicy) -> Perceptrons:
@@ -175,19 +213,55 @@ class Policy:
 
     def result(self, path: list[int]) -> RouteResult:
         """Return the routes of a path, checked."""
-        routes: list[list[int]] = [[]]
-        for place in path:
-            if place == 0:
-                routes.append([])
-            else:
-                routes[-1].append(place)
-        driven = [route for route in routes if route]
-        return RouteResult.from_routes(self.problem, driven, [0] * len(driven))
+        return _routes_of(self.problem, path)
+
+
+def _routes_of(problem: VRP, path: list[int]) -> RouteResult:
+    routes: list[list[int]] = [[]]
+    for place in path:
+        if place == 0:
+            routes.append([])
+        else:
+            routes[-1].append(place)
+    driven = [route for route in routes if route]
+    return RouteResult.from_routes(problem, driven, [0] * len(driven))
 
 
 def _penalised(left: int, cost: float) -> float:
     """Cost with every client who is left out counting more than any route."""
     return float(cost) + 1e6 * int(left)
+
+
+def pilot_routes(problem: VRP) -> RouteResult:
+    """Construct routes by looking ahead alone, without anything learned: the pilot method.
+
+    In each step the action is taken after which the estimate of the whole cost is least: by a completion with savings,
+    or, for tours, by the bound of what is left.
+
+    Parameters
+    ----------
+    problem : VRP
+        As for `construct_routes`.
+
+    References
+    ----------
+    .. [1] C. Duin and S. Voss, The pilot method: a strategy for heuristic repetition with application to the Steiner
+       problem in graphs, Networks 34 (1999), section 2.
+
+    Examples
+    --------
+    >>> from gnnlib.heads.combinatorial.vrp.problem import VRP
+    >>> pilot_routes(VRP.from_coords([[0, 0], [0, 1], [1, 1], [1, 0]], demand=[1, 1, 1], capacity=3)).cost
+    4.0
+    """
+    check_problem(problem)
+    near, lengths = near_clients(problem, NUM_NEIGHBOURS)
+    places = problem.travel.num_places
+    blank = np.full((places, places), _NO_EDGE)
+    ways = _lay_out(problem, length_unit(lengths), near, blank, np.zeros_like(blank), np.zeros(places))
+    path = np.empty(2 * places, np.int64)
+    taken = follow_estimate(ways, new_walk(ways), path)
+    return _routes_of(problem, path[:taken].tolist())
 
 
 def construct_routes(

@@ -14,11 +14,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import numba as nb
 import numpy as np
 
+from gnnlib.heads.combinatorial.vrp.policy_ahead import NUM_AHEAD, describe_ahead, estimate_rest
+
 if TYPE_CHECKING:
     from gnnlib.typing import BoolArray, FloatArray, IntArray
 
 __all__ = [
+    "FIRST_EXCESS",
     "NUM_ACTION_FEATURES",
+    "NUM_COSTS",
     "NUM_STATE_FEATURES",
     "Perceptrons",
     "Ways",
@@ -31,8 +35,13 @@ __all__ = [
     "walk_value",
 ]
 
-NUM_ACTION_FEATURES = 32
+_OWN = 32
+NUM_ACTION_FEATURES = _OWN + NUM_AHEAD
+FIRST_EXCESS = _OWN + 2
+"""The feature of an action that grows with the first estimate of the whole cost."""
+
 NUM_STATE_FEATURES = 8
+NUM_COSTS = 2
 
 _FAR = 1e30
 _EPS = 1e-9
@@ -56,8 +65,15 @@ class Ways(NamedTuple):
         Its expected shortening when a client is taken out.
     near : int array [M, K]
         Nearest clients of each client; row 0 is not used.
-    settings : float array [3]
-        Whether there are capacities, length of the day (0 without times), most routes.
+    penalties : float array [M]
+        Of the bound of a tour; 0 otherwise.
+    pairs : int array [P, 2]
+        Pairs of clients, those first that save most by being joined; empty for tours.
+    guided : int array [Q, 2]
+        The same pairs in an order in which the network has a say.
+    settings : float array [4]
+        Whether there are capacities, length of the day (0 without times), most routes, and how to look ahead (see
+        `gnnlib.heads.combinatorial.vrp.policy_ahead`).
     """
 
     dist: FloatArray
@@ -70,6 +86,9 @@ class Ways(NamedTuple):
     together: FloatArray
     gain: FloatArray
     near: IntArray
+    penalties: FloatArray
+    pairs: IntArray
+    guided: IntArray
     settings: FloatArray
 
 
@@ -81,14 +100,17 @@ class Walk(NamedTuple):
     visited : bool array [M]
     kinship : float array [M]
         Sum of `Ways.together` over the clients of the open route.
+    penalties : float array [M]
+        Of the bound of what is left of a tour.
     whole : int array [5]
         Place, first client of the open route, its clients so far, clients left, routes begun.
-    real : float array [4]
-        Load of the open route, time, demand left, cost so far.
+    real : float array [6]
+        Load of the open route, time, demand left, cost so far, two estimates of the cost to come.
     """
 
     visited: BoolArray
     kinship: FloatArray
+    penalties: FloatArray
     whole: IntArray
     real: FloatArray
 
@@ -114,7 +136,10 @@ def new_walk(ways: Ways) -> Walk:
     visited = np.zeros(places, np.bool_)
     visited[0] = True
     whole = np.array([0, 0, 0, places - 1, 0], np.int64)
-    return Walk(visited, np.zeros(places), whole, np.array([0.0, ways.opening[0], ways.load.sum(), 0.0]))
+    real = np.array([0.0, ways.opening[0], ways.load.sum(), 0.0, 0.0, 0.0])
+    walk = Walk(visited, np.zeros(places), ways.penalties.copy(), whole, real)
+    walk.real[4], walk.real[5] = estimate_rest(ways, walk)
+    return walk
 
 
 @nb.njit(cache=True)
@@ -199,7 +224,7 @@ def list_actions(ways: Ways, walk: Walk, actions: IntArray, features: FloatArray
     `actions` [M] and `features` [M, NUM_ACTION_FEATURES] are filled from the front; the depot comes last. No action is
     legal when all who can be served are served and the vehicle is back.
     """
-    here, opened, left = walk.whole[0], walk.whole[2], walk.whole[3]
+    here, left = walk.whole[0], walk.whole[3]
     count, closest = 0, _FAR
     if here != 0 or walk.whole[4] < ways.settings[2]:
         for place in range(1, len(ways.load)):
@@ -225,13 +250,24 @@ def list_actions(ways: Ways, walk: Walk, actions: IntArray, features: FloatArray
         f[16] = slack
         _describe_client(ways, walk, place, f)
         best_kin, best_next = max(best_kin, f[10]), max(best_next, ways.consecutive[here, place])
-    may_return = here != 0 and (ways.settings[0] > 0.0 or day > 0.0 or left == 0)
-    if not may_return:
-        return count
-    f = features[count]
+    if here != 0 and (ways.settings[0] > 0.0 or day > 0.0 or left == 0):
+        _describe_return(ways, walk, count, (closest, best_kin, best_next, rest, slack), features[count])
+        actions[count] = 0
+        count += 1
+    describe_ahead(ways, walk, actions, count, features, _OWN)
+    return count
+
+
+@nb.njit(cache=True)
+def _describe_return(
+    ways: Ways, walk: Walk, count: int, known: tuple[float, float, float, float, float], f: FloatArray
+) -> None:
+    """Write what concerns the way back to the depot; `known` is what the clients have told."""
+    here, opened = walk.whole[0], walk.whole[2]
+    closest, best_kin, best_next, rest, slack = known
     f[:] = 0.0
     f[0] = f[2] = math.log1p(ways.dist[here, 0])
-    f[6] = f[7] = spare
+    f[6] = f[7] = 1.0 - walk.real[0]
     f[8] = f[17] = 0.25 * ways.consecutive[here, 0]
     f[10] = best_kin
     f[11] = 1.0 / (1.0 + count)
@@ -239,13 +275,11 @@ def list_actions(ways: Ways, walk: Walk, actions: IntArray, features: FloatArray
     f[14] = 0.25 * best_next
     f[15] = rest
     f[16] = slack
-    f[22] = 1.0 if day > 0.0 else 0.0
+    f[22] = 1.0 if ways.settings[1] > 0.0 else 0.0
     f[23] = ways.settings[0]
     f[24] = math.log1p(ways.dist[walk.whole[1], 0])
     f[26] = 1.0
     f[27] = math.tanh(0.1 * opened)
-    actions[count] = 0
-    return count + 1
 
 
 @nb.njit(cache=True)
@@ -269,6 +303,7 @@ def step(ways: Ways, walk: Walk, action: int) -> None:
         walk.real[0] = 0.0
         walk.real[1] = ways.opening[0]
         walk.kinship[:] = 0.0
+        walk.real[4], walk.real[5] = estimate_rest(ways, walk)
         return
     if here == 0:
         walk.whole[1] = action
@@ -281,14 +316,15 @@ def step(ways: Ways, walk: Walk, action: int) -> None:
     walk.real[1] = max(walk.real[1] + ways.dur[here, action], ways.opening[action]) + ways.service[action]
     for place in range(len(ways.load)):
         walk.kinship[place] += ways.together[action, place]
+    walk.real[4], walk.real[5] = estimate_rest(ways, walk)
 
 
 @nb.njit(cache=True)
 def describe_state(ways: Ways, walk: Walk, features: FloatArray, costs: FloatArray) -> None:
-    """Write the features of a state and the three parts of its cost to come.
+    """Write the features of a state and the two parts of its cost to come: half of each estimate.
 
-    The parts: distance from each client left to the nearest other, summed; the way out and back for what is left, a
-    full vehicle at a time (the radial bound of M. Haimovich and A. Rinnooy Kan 1985); the way home from here.
+    `radial` is the way out and back for what is left, a full vehicle at a time (the bound of M. Haimovich and
+    A. Rinnooy Kan 1985).
     """
     spread, radial, gain = 0.0, 0.0, 0.0
     for place in range(1, len(ways.load)):
@@ -308,20 +344,20 @@ def describe_state(ways: Ways, walk: Walk, features: FloatArray, costs: FloatArr
     features[5] = radial / left
     features[6] = gain / left
     features[7] = (1.0 if ways.settings[1] > 0.0 else 0.0) + 2.0 * (1.0 - ways.settings[0])
-    costs[0], costs[1], costs[2] = spread, radial, ways.dist[walk.whole[0], 0]
+    costs[0], costs[1] = 0.5 * walk.real[4], 0.5 * walk.real[5]
 
 
 @nb.njit(cache=True)
 def walk_value(ways: Ways, walk: Walk, net: Perceptrons) -> float:
     """Return the expected cost to come."""
-    features, costs = np.empty(NUM_STATE_FEATURES), np.empty(3)
+    features, costs = np.empty(NUM_STATE_FEATURES), np.empty(NUM_COSTS)
     describe_state(ways, walk, features, costs)
     hidden = net.v1_bias.copy()
     for i in range(len(features)):
         hidden += features[i] * net.v1[i]
     hidden = np.maximum(hidden, 0.0)
     total = 0.0
-    for part in range(3):
+    for part in range(NUM_COSTS):
         weight = net.v2_bias[part] + (hidden * net.v2[:, part]).sum()
         total += costs[part] * math.exp(min(max(weight, -2.0), 2.0))
     return total

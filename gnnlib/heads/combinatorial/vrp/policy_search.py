@@ -80,7 +80,7 @@ class _Steps:
 
 
 def _copy(walk: Walk) -> Walk:
-    return Walk(walk.visited.copy(), walk.kinship.copy(), walk.whole.copy(), walk.real.copy())
+    return Walk(*(part.copy() for part in walk))
 
 
 def beam_search(policy: Policy, width: int) -> tuple[float, list[int]]:
@@ -113,16 +113,21 @@ class _Game:
         self.scale = max(self.best[0], 1e-9)
 
     def worth(self, node: _Node) -> float:
-        """Return what a state is worth: the value head's word and the greedy completion's, mixed by `trust`."""
+        """Return what a state is worth: the value head's word and the greedy completion's, mixed by `trust`.
+
+        With full trust only states that promise to be better than the best answer so far are completed.
+        """
         here = float(node.walk.real[3])
+        guessed = float(walk_value(self.policy.ways, node.walk, self.policy.net))
+        if len(node.actions) and self.trust == 1.0 and here + guessed >= self.best[0]:
+            return -guessed / self.scale
         total, path = self.steps.finish(node)
         if total < self.best[0]:
             self.best = (total, path)
-        played = -(total - here) / self.scale
-        if not len(node.actions) or self.trust == 0.0:
-            return played
-        guessed = -float(walk_value(self.policy.ways, node.walk, self.policy.net)) / self.scale
-        return (1.0 - self.trust) * played + self.trust * guessed
+        played = total - here
+        if not len(node.actions):
+            return -played / self.scale
+        return -((1.0 - self.trust) * played + self.trust * guessed) / self.scale
 
     def root(self, node: _Node) -> RootOutput:
         logits, legal = _padded([node])
@@ -152,7 +157,7 @@ def _padded(nodes: list[_Node]) -> tuple[FloatArray, np.ndarray]:
     return logits, legal
 
 
-def tree_search(policy: Policy, simulations: int, *, trust: float = 0.25, seed: Seed = 0) -> tuple[float, list[int]]:
+def tree_search(policy: Policy, simulations: int, *, trust: float = 1.0, seed: Seed = 0) -> tuple[float, list[int]]:
     """Choose each step by a tree search, and return the best walk that any simulation completed.
 
     Parameters

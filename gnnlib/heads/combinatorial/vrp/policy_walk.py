@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 import numba as nb
 import numpy as np
 
+from gnnlib.heads.combinatorial.vrp.policy_ahead import estimate_rest
 from gnnlib.heads.combinatorial.vrp.policy_kernel import (
+    FIRST_EXCESS,
     NUM_ACTION_FEATURES,
+    NUM_COSTS,
     NUM_STATE_FEATURES,
     Perceptrons,
     Walk,
@@ -23,7 +26,7 @@ from gnnlib.heads.combinatorial.vrp.policy_kernel import (
 if TYPE_CHECKING:
     from gnnlib.typing import BoolArray, FloatArray, IntArray
 
-__all__ = ["expert_steps", "record_roll_out", "roll_out", "wander"]
+__all__ = ["expert_steps", "follow_estimate", "record_roll_out", "roll_out", "wander"]
 
 _FAR = 1e30
 
@@ -46,7 +49,10 @@ def _fresh_walk(ways: Ways) -> Walk:
     visited = np.zeros(places, np.bool_)
     visited[0] = True
     whole = np.array([0, 0, 0, places - 1, 0])
-    return Walk(visited, np.zeros(places), whole, np.array([0.0, ways.opening[0], ways.load.sum(), 0.0]))
+    real = np.array([0.0, ways.opening[0], ways.load.sum(), 0.0, 0.0, 0.0])
+    walk = Walk(visited, np.zeros(places), ways.penalties.copy(), whole, real)
+    walk.real[4], walk.real[5] = estimate_rest(ways, walk)
+    return walk
 
 
 @nb.njit(cache=True)
@@ -80,6 +86,22 @@ def roll_out(
             log_probabilities(net, features, count, temperature if temperature > 0.0 else 1.0, chances)
             row = int(np.argmax(chances[:count])) if temperature == 0.0 else _draw(chances, count, seed)
             chance += chances[row]
+        step(ways, walk, actions[row])
+        path[taken] = actions[row]
+        taken += 1
+
+
+@nb.njit(cache=True)
+def follow_estimate(ways: Ways, walk: Walk, path: IntArray) -> int:
+    """Walk to the end by the action after which the first estimate is least; return the number of steps."""
+    places = len(ways.load)
+    actions, features = np.empty(places, np.int64), np.empty((places, NUM_ACTION_FEATURES))
+    taken = 0
+    while True:
+        count = list_actions(ways, walk, actions, features)
+        if count == 0:
+            return taken
+        row = int(np.argmin(features[:count, FIRST_EXCESS]))
         step(ways, walk, actions[row])
         path[taken] = actions[row]
         taken += 1
@@ -173,14 +195,14 @@ def expert_steps(
     -------
     tuple
         Features of all actions [R, F], number of the step of each [R], whether it is right [R]; state features [S, G],
-        parts of the cost [S, 3], and cost to come [S].
+        parts of the cost [S, NUM_COSTS], and cost to come [S].
     """
     places = len(ways.load)
     most = 2 * places
     actions, features, chances = np.empty(places, np.int64), np.empty((places, NUM_ACTION_FEATURES)), np.empty(places)
     right = np.zeros(places, np.bool_)
     rows, owner, is_right = np.empty((most * places // 2 + places, NUM_ACTION_FEATURES)), [0], [False]
-    states, costs, to_go = np.empty((most, NUM_STATE_FEATURES)), np.empty((most, 3)), np.empty(most)
+    states, costs, to_go = np.empty((most, NUM_STATE_FEATURES)), np.empty((most, NUM_COSTS)), np.empty(most)
     owner.pop()
     is_right.pop()
     total = walk.real[3] + to_come

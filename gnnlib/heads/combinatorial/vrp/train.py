@@ -6,8 +6,8 @@
 
 generates instances, solves them with the project's own search (cached under ``runs/vrp``), and then trains in three
 parts: the graph network on edges and clients; the policy on the steps of the solutions, first of whole instances, then
-of what its own beginnings leave over (imitation); and the policy on the cost of what it constructs (REINFORCE;
-not in the preset that ships). It measures on instances that took no part, and writes weights and card.
+of what its own beginnings leave over (imitation); and the policy on the cost of what it constructs (REINFORCE).
+It measures on instances that took no part, and writes weights and card.
 Labels are continued after an interrupt in any case, training with ``--resume``.
 """
 
@@ -109,23 +109,26 @@ _REWARDS = ReinforceConfig(
     epochs=20, batch_size=8, learning_rate=1e-3, warmup_steps=10, ema_decay=0.98, monitor="reward", mode="max"
 )
 
-#: "small" is what ships: ten minutes on one quiet core, half of them for the labels. "base" is meant for a dozen cores
-#: and hours. "tiny" is for tests.
+_TOURS = LabelPlan("train", 1024, kinds=("tour",))
+
+#: "small" is what ships: half an hour on one quiet core, a quarter of it for the labels. "base" is meant for a dozen
+#: cores and hours. "tiny" is for tests.
 PRESETS = {
     "small": Preset(
         48,
         24,
         4,
-        (LabelPlan("train", 1024), LabelPlan("val", 64), LabelPlan("test", 64, low=100, rounds=2400)),
+        (LabelPlan("train", 1024), _TOURS, LabelPlan("val", 64), LabelPlan("test", 64, low=100, rounds=2400)),
         _SCORES,
         _IMITATION,
-        None,
+        replace(_REWARDS, epochs=2),
+        taught=1024,
     ),
     "base": Preset(
         64,
         32,
         5,
-        (LabelPlan("train", 8192), LabelPlan("val", 64), LabelPlan("test", 64, low=100, rounds=2400)),
+        (LabelPlan("train", 8192), _TOURS, LabelPlan("val", 64), LabelPlan("test", 64, low=100, rounds=2400)),
         replace(_SCORES, epochs=30),
         replace(_IMITATION, epochs=10),
         _REWARDS,
@@ -206,7 +209,8 @@ def _train_policy(model: GraphModel, splits: dict[str, list[LabelledRoutes]], pr
     if not isinstance(model.head, RouteHead):
         return False
     policy = model.head.policy
-    taught = splits["train"][: preset.taught]
+    order = np.random.default_rng(course.seed).permutation(len(splits["train"]))[: preset.taught]
+    taught = [splits["train"][i] for i in order.tolist()]
     train, val = encode_labels(taught, model), encode_labels(splits["val"], model)
     config, steps = preset.imitation, list(train)
     for number in range(preset.corrections + 1):
@@ -256,11 +260,15 @@ def measure_policy(model: GraphModel, labels: Sequence[LabelledRoutes]) -> dict[
 
 
 def _describe_data(plans: Sequence[LabelPlan]) -> str:
-    train = plans[0]
+    parts = [
+        f"{plan.count} generated instances ({', '.join(sorted(set(plan.kinds)))}) of {plan.low} to {plan.high} clients"
+        for plan in plans
+        if plan.split == "train"
+    ]
     return (
-        f"{train.count} generated instances (uniform CVRP, CVRP after the laws of the X set, VRPTW, tours) of "
-        f"{train.low} to {train.high} clients, routes of gnnlib's own search with {train.rounds} iterations a client; "
-        "no benchmark instance was used"
+        f"{' and '.join(parts)}; routes of gnnlib's own search with {plans[0].rounds} iterations a client; uniform: the "
+        "usual CVRP, mixed: CVRP after the laws of the X set, windows: VRPTW, tour: one vehicle without limits; no "
+        "benchmark instance was used"
     )
 
 
@@ -277,7 +285,9 @@ def run(preset_name: str, out: Path, course: Course) -> Card | None:
     """
     preset, started = PRESETS[preset_name], time.process_time()
     labels = course.folder.parent / "labels"
-    splits = {plan.split: make_labels(plan, labels, progress=course.progress) for plan in preset.plans}
+    splits: dict[str, list[LabelledRoutes]] = {}
+    for plan in preset.plans:
+        splits.setdefault(plan.split, []).extend(make_labels(plan, labels, progress=course.progress))
     labelled = time.process_time()
     model = build_model(preset, seed=course.seed)
     if not _train_scores(model, splits, preset.scores, course) or not _train_policy(model, splits, preset, course):

@@ -11,6 +11,7 @@ from torch import Tensor
 from gnnlib.errors import InputError
 from gnnlib.heads.combinatorial.vrp.head import StepBatch, StepPolicy
 from gnnlib.heads.combinatorial.vrp.policy import perceptrons, ways_of
+from gnnlib.heads.combinatorial.vrp.policy_ahead import estimate_rest
 from gnnlib.heads.combinatorial.vrp.policy_kernel import new_walk
 from gnnlib.heads.combinatorial.vrp.policy_walk import expert_steps, record_roll_out, wander
 from gnnlib.heads.combinatorial.vrp.problem import VRP
@@ -52,6 +53,7 @@ class Encoded(NamedTuple):
         walk.visited[list(self.visited)] = True
         walk.whole[3] -= len(self.visited)
         walk.real[2] -= self.ways.load[list(self.visited)].sum()
+        walk.real[4], walk.real[5] = estimate_rest(self.ways, walk)
         return walk
 
     ways: Ways
