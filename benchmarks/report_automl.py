@@ -53,7 +53,7 @@ def _name(system: str) -> str:
 def _summary(stop: float, groups: dict[tuple[str, str], dict[str, Row]]) -> list[str]:
     known = [s for s in ("gnnlib", *_NAMES) if any(s in part for part in groups.values())]
     full = {key: part for key, part in groups.items() if all(s in part for s in known)}
-    if not full:
+    if not full or len(known) < 2:
         return []
     ranks: dict[str, list[float]] = {system: [] for system in known}
     for part in full.values():
@@ -76,7 +76,22 @@ def _summary(stop: float, groups: dict[tuple[str, str], dict[str, Row]]) -> list
             ]
         )
     head = [f"stop {stop:g} s", "mean rank", "wins", "stop kept", "longest fit (s)", "slowest first answer (s)"]
-    return [f"{len(full)} runs in which all {len(known)} took part.", "", *_table(head, lines)]
+    peers = [part[system] for part in full.values() for system in ("flaml", "autogluon") if system in part]
+    shares = [run["cpu_s"] / run["fit_s"] for run in peers if run.get("fit_s")]
+    text = f"{len(full)} runs in which all {len(known)} took part."
+    if shares:
+        text += f" FLAML and AutoGluon had {statistics.median(shares):.0%} of their core in the median run."
+    return [text, "", *_table(head, lines)]
+
+
+def _alone(stop: float, groups: dict[tuple[str, str], dict[str, Row]]) -> list[str]:
+    """Tell how a stop was kept at which only we were run."""
+    runs = [part["gnnlib"] for part in groups.values() if not any(peer in part for peer in _BUDGETED[1:])]
+    timed = [run["fit_s"] for run in runs if "fit_s" in run]
+    if not timed:
+        return []
+    kept = sum(second <= 1.05 * stop + 1.0 for second in timed)
+    return [f"Stop {stop:g} s without peers: kept in {kept} of {len(runs)} runs, longest {max(timed):.1f} s.", ""]
 
 
 def _details(stop: float, groups: dict[tuple[str, str], dict[str, Row]]) -> list[str]:
@@ -130,7 +145,7 @@ def lines() -> list[str]:
     stops = sorted({float(key.split("|")[3]) for key in payload["rows"] if key.startswith("gnnlib|")})
     for stop in stops:
         groups = _at(payload["rows"], stop)
-        found += [*_summary(stop, groups), *_details(stop, groups)]
+        found += [*_summary(stop, groups), *_alone(stop, groups), *_details(stop, groups)]
     found += _loaded()
     if payload.get("missing"):
         found += [f"Not installed, hence not run: {', '.join(map(_name, payload['missing']))}.", ""]
