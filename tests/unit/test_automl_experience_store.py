@@ -211,3 +211,31 @@ def test_an_experience_that_makes_no_sense_is_refused(change, message):
 def test_fingerprints_tell_data_apart():
     assert fingerprint(b"abc") != fingerprint(b"abd")
     assert fingerprint(b"ab", b"c") != fingerprint(b"a", b"bc")
+
+
+def test_the_tables_and_the_upsert_are_understood_by_postgresql(url):
+    import sqlalchemy
+    from sqlalchemy.dialects import postgresql
+
+    with ExperienceStore(url) as store:
+        tables = [store._version, store._datasets, store._results]
+        made = [str(sqlalchemy.schema.CreateTable(t).compile(dialect=postgresql.dialect())) for t in tables]
+        assert "SERIAL NOT NULL" in made[2]
+        assert "FOREIGN KEY(dataset) REFERENCES gnnlib_datasets (name)" in made[2]
+        store._engine = type("Engine", (), {"dialect": postgresql.dialect()})()
+        insert = store._dialect_insert()(store._datasets).values(name="a", profile="{}", description="")
+        text = str(insert.on_conflict_do_nothing().compile(dialect=postgresql.dialect()))
+        store._engine = type("Engine", (), {"dispose": lambda self: None})()
+    assert "ON CONFLICT DO NOTHING" in text
+
+
+def test_a_missing_driver_and_a_silent_server_are_named_without_the_password():
+    from gnnlib.heads.automl.experience_db import translated
+
+    with pytest.raises(InputError, match="driver of") as missing:
+        ExperienceStore("postgresql+nodriver://ann:secret@localhost/name")
+    assert "secret" not in str(missing.value)
+    from sqlalchemy.exc import OperationalError
+
+    with pytest.raises(InputError, match="cannot be used: connection refused"), translated("postgresql://ann:***@h/n"):
+        raise OperationalError("select 1", {}, OSError("connection\n refused"))

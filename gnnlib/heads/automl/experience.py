@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from gnnlib.errors import FileFormatError, InputError, MissingExtraError
-from gnnlib.heads.automl.experience_db import check_folder, make_engine, make_tables, translated
+from gnnlib.heads.automl.experience_db import check_folder, make_engine, make_tables, shown, translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -139,20 +139,23 @@ class ExperienceStore:
 
         with self._engine.execution_options(writes=True).begin() as connection:
             known = set(sqlalchemy.inspect(connection).get_table_names())
-            if known and "gnnlib_schema" not in known:
-                raise FileFormatError.at(
-                    self.path or self.url, None, f"is no experience store: it holds {sorted(known)}"
-                )
+            # a file holds a store and nothing else; on a server other tables are none of our business
+            if known and "gnnlib_schema" not in known and self._engine.dialect.name == "sqlite":
+                raise FileFormatError.at(self._place, None, f"is no experience store: it holds {sorted(known)}")
             self._version.metadata.create_all(connection)
             found = connection.execute(sqlalchemy.select(self._version.c.version)).scalar()
             if found is None:
                 connection.execute(self._version.insert().values(version=SCHEMA_VERSION))
             elif found != SCHEMA_VERSION:
                 message = f"holds version {found} of the tables, this gnnlib reads {SCHEMA_VERSION}"
-                raise FileFormatError.at(self.path or self.url, None, message)
+                raise FileFormatError.at(self._place, None, message)
+
+    @property
+    def _place(self) -> str | Path:
+        return self.path or shown(self.url)
 
     def _translated(self) -> AbstractContextManager[None]:
-        return translated(self.path or self.url)
+        return translated(self._place)
 
     def add(self, experiences: Iterable[Experience]) -> None:
         """Append experiences, all or none of them.
@@ -250,7 +253,7 @@ class ExperienceStore:
             query = query.where(results.c.metric == metric)
         with self._translated(), self._engine.connect() as connection:
             rows = connection.execute(query.order_by(results.c.id)).mappings().all()
-        return [_as_experience(row, self.path or self.url) for row in rows]
+        return [_as_experience(row, self._place) for row in rows]
 
     def table(self, *, task: Task | None = None, metric: str | None = None) -> pd.DataFrame:
         """Return what is stored as a pandas table, one row a trial, without profiles."""
@@ -291,7 +294,7 @@ class ExperienceStore:
         self.__init__(state["url"])  # type: ignore[misc]
 
     def __repr__(self) -> str:
-        return f"ExperienceStore({self.url!r})"
+        return f"ExperienceStore({shown(self.url)!r})"
 
 
 def _as_profile(text: str) -> dict[str, float]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-__all__ = ["BUSY_SECONDS", "check_folder", "make_engine", "make_tables", "translated"]
+__all__ = ["BUSY_SECONDS", "check_folder", "make_engine", "make_tables", "shown", "translated"]
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for another one."""
@@ -29,7 +29,9 @@ def translated(place: str | Path) -> Iterator[None]:
     try:
         yield
     except (problems.DatabaseError, sqlite3.DatabaseError) as error:
-        text = str(getattr(error, "orig", None) or error)
+        text = " ".join(str(getattr(error, "orig", None) or error).split())
+        if not isinstance(place, Path) and not place.startswith("sqlite"):
+            raise InputError(f"the experience store {place} cannot be used: {text}") from error
         if "readonly" in text or "unable to open" in text or "read-only" in text:
             raise InputError(f"the experience store {place} cannot be written: {text}") from error
         if "locked" in text:
@@ -51,13 +53,29 @@ def check_folder(database: str | None) -> Path | None:
     return path
 
 
+def shown(url: str) -> str:
+    """Return an address without its password, for messages.
+
+    Examples
+    --------
+    >>> shown("postgresql+psycopg://ann:secret@host/name")
+    'postgresql+psycopg://ann:***@host/name'
+    """
+    import sqlalchemy
+
+    return sqlalchemy.make_url(url).render_as_string(hide_password=True)
+
+
 def make_engine(url: str, *, in_memory: bool) -> Engine:
     """Return the engine; what it opens with the execution option ``writes`` holds the write lock from the start."""
     import sqlalchemy
     from sqlalchemy.pool import NullPool, StaticPool
 
     if not url.startswith("sqlite"):
-        return sqlalchemy.create_engine(url, pool_pre_ping=True)
+        try:
+            return sqlalchemy.create_engine(url, pool_pre_ping=True)
+        except (ModuleNotFoundError, sqlalchemy.exc.NoSuchModuleError) as error:
+            raise InputError(f"the driver of {shown(url)} is missing ({error}); install it beside gnnlib") from error
     # One connection a transaction: none is carried over a fork into a worker.
     engine = sqlalchemy.create_engine(
         url, poolclass=StaticPool if in_memory else NullPool, connect_args={"timeout": BUSY_SECONDS}
