@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -176,6 +177,7 @@ def _make(
     task: str, seconds: float, describe: str, metric: str | None, jobs: int, seed: int, store: str | None
 ) -> AutoClassifier | AutoRegressor:
     from gnnlib.heads.automl.estimators import AutoClassifier, AutoRegressor
+    from gnnlib.heads.automl.problem import AutoMLParams
     from gnnlib.stop import MaxRuntime
 
     kinds: dict[str, type[AutoClassifier | AutoRegressor]] = {
@@ -185,7 +187,13 @@ def _make(
     if task not in kinds:
         raise InputError(f"`--task` must be classification or regression, found {task!r}")
     return kinds[task](
-        stop=MaxRuntime(seconds), description=describe or None, metric=metric, seed=seed, n_jobs=jobs, store=store
+        stop=MaxRuntime(seconds),
+        description=describe or None,
+        metric=metric,
+        seed=seed,
+        n_jobs=jobs,
+        store=store,
+        params=AutoMLParams(progress=sys.stderr.isatty()),
     )
 
 

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from gnnlib.cli import main
-from gnnlib.cli.automl import _guess_task
+from gnnlib.cli.automl import _guess_task, _write
 from gnnlib.errors import FileFormatError, InputError
-from gnnlib.heads.automl.estimators import AutoRegressor, _AutoEstimator
+from gnnlib.heads.automl.estimators import AutoClassifier, AutoRegressor, _AutoEstimator
 from gnnlib.heads.automl.io import read_table
 from gnnlib.heads.automl.problem import AutoMLParams
 from gnnlib.stop import MaxTrials
@@ -33,14 +33,13 @@ def test_a_fit_writes_model_leaderboard_code_and_figures(table, tmp_path, capsys
     words = ["automl", "fit", str(table), "--target", "kind", "--time", "4", "--describe", "sizes", "--out", str(out)]
     assert main(words) == 0
     assert "AutoML classification" in capsys.readouterr().out
-    assert {path.name for path in out.iterdir()} == {
+    assert {path.name for path in out.iterdir()} - {"confusion.png"} == {
         "model.joblib",
         "leaderboard.csv",
         "pipeline.py",
         "result.json",
         "anytime.png",
         "leaderboard.png",
-        "confusion.png",
     }
     facts = json.loads((out / "result.json").read_text())
     assert facts["target"] == "kind"
@@ -83,6 +82,25 @@ def test_a_file_in_the_way_and_a_missing_table_are_named(table, capsys):
     assert "is a file; name a folder" in capsys.readouterr().err
     assert main(["automl", "fit", "nowhere.csv", "--target", "kind"]) == 2
     assert "there is no file nowhere.csv" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("target", "figure"), [("size", "residuals.png"), ("kind", "confusion.png")])
+def test_a_figure_shows_predictions_out_of_fold(table, tmp_path, target, figure):
+    frame = pd.read_csv(table)
+    kind, name = (AutoRegressor, "ridge") if target == "size" else (AutoClassifier, "gnb")
+    params = AutoMLParams(include=(name,), num_folds=2)
+    model = kind(stop=MaxTrials(1), params=params).fit(frame[["a", "b"]], frame[target])
+    assert figure in {path.name for path in _write(model, frame, target, tmp_path)}
+    assert (tmp_path / figure).stat().st_size > 1_000
+
+
+@pytest.mark.filterwarnings("ignore:0 s are too short")
+def test_no_time_at_all_gives_the_prior_and_no_figure_of_predictions(table, tmp_path, capsys):
+    out = tmp_path / "model"
+    assert main(["automl", "fit", str(table), "--target", "kind", "--time", "0", "--out", str(out)]) == 0
+    assert "prior" in capsys.readouterr().out
+    assert "confusion.png" not in {path.name for path in out.iterdir()}
+    assert main(["automl", "predict", str(out), str(table)]) == 0
 
 
 def test_a_folder_that_cannot_be_written_is_named_before_the_search(table, monkeypatch, capsys):

@@ -27,7 +27,7 @@ from gnnlib.heads.automl.runner_cost import CostModel
 from gnnlib.heads.automl.runner_final import tune_decision
 from gnnlib.heads.automl.runner_folds import assign_folds, choose_num_folds, shuffled_order
 from gnnlib.heads.automl.runner_order import Proposer, default_start
-from gnnlib.heads.automl.runner_pool import LocalPool, WorkFolder, store_data
+from gnnlib.heads.automl.runner_pool import LocalPool, WorkFolder, make_pool, store_data
 from gnnlib.heads.automl.table import MatrixLayout, TableProfile
 from gnnlib.heads.automl.worker import Job, TrialData, fit_pipeline, load_data, predict_with, run_job
 from gnnlib.stop import AnyOf, MaxRuntime, MaxTrials
@@ -308,6 +308,53 @@ def test_time_is_kept_and_told():
     assert 0.5 < model.result_.seconds < 60.0, "generous, for a busy machine; the benchmark measures it"
     assert model.result_.seconds_asked == 2.0
     assert model.score(X, X[:, 0]) > 0.3
+
+
+def test_workers_are_as_many_as_the_caller_or_its_context_says():
+    for given, expected in ((None, 1), (2, 2)):
+        pool = make_pool(given)
+        assert pool.num_workers == expected
+        pool.close()
+    with joblib.parallel_config(backend="threading", n_jobs=2):
+        pool = make_pool(None)
+        assert pool.num_workers == 2
+        pool.close()
+
+
+def test_a_bar_is_shown_where_it_is_wanted(capsys):
+    X = np.random.default_rng(0).standard_normal((60, 2))
+    for stop in (MaxTrials(2), AnyOf(MaxRuntime(60), MaxTrials(2))):
+        quiet = AutoMLParams(include=("ridge",), num_folds=2)
+        AutoRegressor(stop=stop, params=quiet).fit(X, X[:, 0])
+        assert capsys.readouterr().err == ""
+        loud = AutoMLParams(include=("ridge",), num_folds=2, progress=True)
+        AutoRegressor(stop=stop, params=loud).fit(X, X[:, 0])
+        assert "2 trials, rmse" in capsys.readouterr().err
+
+
+INTERRUPTED = """
+import numpy as np, time
+from gnnlib.heads.automl.estimators import AutoRegressor
+from gnnlib.heads.automl.runner import Study
+from gnnlib.stop import MaxRuntime
+end = Study._end
+def told(study, *args):
+    end(study, *args)
+    print("trial", flush=True)
+Study._end = told
+X = np.random.default_rng(0).standard_normal((300, 4))
+model = AutoRegressor(stop=MaxRuntime(300)).fit(X, X[:, 0])
+print("done", model.result_.seconds < 200, model.score(X, X[:, 0]) > 0.5, flush=True)
+"""
+
+
+def test_ctrl_c_ends_a_timed_search_of_a_script_and_keeps_the_best():
+    environment = {**os.environ, "PYTHONPATH": str(Path(gnnlib.__file__).parents[1])}
+    process = subprocess.Popen([sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, text=True, env=environment)
+    assert process.stdout.readline() == "trial\n"
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=240)
+    assert rest.splitlines()[-1] == "done True True"
 
 
 def test_trials_are_counted_and_combine_with_other_stops():

@@ -14,12 +14,15 @@ from gnnlib.cli import main
 from gnnlib.errors import InputError, MissingExtraError
 from gnnlib.heads.automl.decode import Recommender
 from gnnlib.heads.automl.descriptions_transformers import SentenceEmbedding, load_transformer
+from gnnlib.heads.automl.estimators import AutoRegressor
 from gnnlib.heads.automl.experience import Experience, ExperienceStore
 from gnnlib.heads.automl.metafeatures import compute_metafeatures
 from gnnlib.heads.automl.pipelines import Pipeline
 from gnnlib.heads.automl.portfolio import static_portfolio
+from gnnlib.heads.automl.problem import AutoMLParams
 from gnnlib.heads.automl.recommend import fit_meta, recommend_pipelines
 from gnnlib.heads.automl.recommend_data import beyond_known
+from gnnlib.stop import MaxTrials
 
 SVM, TREES = (str(item) for item in static_portfolio("classification", size=2))
 TOPICS = ("flower petal", "bank loan", "heart blood")
@@ -215,3 +218,39 @@ def test_a_description_in_another_language_or_of_noise_changes_little():
         advice = recommend_pipelines(x, y, k=5, description=description)
         assert len(advice.pipelines) == 5
         assert advice.novelty == pytest.approx(silent.novelty)
+
+
+def test_a_fit_asks_a_recommender_of_ones_own():
+    wanted = "median > ordinal > standard > elastic > none"
+    rng = np.random.default_rng(0)
+    with ExperienceStore("sqlite://") as store:
+        for number in range(12):
+            x = rng.standard_normal((60 + 5 * number, 4))
+            profile = {k: v for k, v in compute_metafeatures(x, x[:, 0]).items() if np.isfinite(v)}
+            store.add(
+                Experience(f"set{number}", "regression", text, "rmse", score, 1.0, profile)
+                for text, score in ((wanted, -0.1), ("median > ordinal > none > tree > none", -0.5))
+            )
+        own = fit_meta(store, task="regression")
+    x = rng.standard_normal((80, 4))
+    params = AutoMLParams(include=("elastic", "tree", "ridge"), num_folds=2, recommender=own)
+    model = AutoRegressor(stop=MaxTrials(6), params=params).fit(x, x[:, 0])
+    advised = [trial.pipeline for trial in model.result_.trials if trial.why == "data set graph"]
+    assert advised[0] == wanted
+    assert model.explain().neighbours[0][0].startswith("set")
+    with pytest.raises(InputError, match="`recommender` must be what `fit_meta` returns"):
+        AutoMLParams(recommender="mine")
+
+
+def test_a_store_is_read_by_the_metric_that_it_holds():
+    with ExperienceStore("sqlite://") as store:
+        for number in range(3):
+            x, y = np.random.default_rng(number).standard_normal((50, 3)), np.arange(50) % 2
+            profile = {k: v for k, v in compute_metafeatures(x, y).items() if np.isfinite(v)}
+            store.add(
+                Experience(f"set{number}", "classification", text, metric, score, 1.0, profile)
+                for text, score in ((SVM, -0.2), (TREES, -0.4))
+                for metric in ("log_loss",) + (("accuracy",) if number == 0 else ())
+            )
+        assert len(fit_meta(store).meta) == 3, "as a search that optimises log loss leaves it"
+        assert len(fit_meta(store, metric="accuracy").meta) == 1

@@ -239,7 +239,8 @@ class AutoClassifier(ClassifierMixin, _AutoEstimator):
         "log_loss" (default), "accuracy", "balanced_accuracy", "roc_auc", "f1", or any scikit-learn scorer.
     seed : int or None
     n_jobs : int, optional
-        Trials at a time; -1 for one a core. With another joblib backend active (Dask, Ray, ...) trials go there.
+        Trials at a time; -1 for one a core, None for 1 or what ``joblib.parallel_config`` says. With another joblib
+        backend active (Dask, Ray, ...) trials go there.
     store : ExperienceStore or str, optional
         Where scores of past fits are read and those of this one are kept.
     params : AutoMLParams, optional

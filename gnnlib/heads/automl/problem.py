@@ -13,6 +13,7 @@ from gnnlib.heads.automl.pieces import PIECES
 from gnnlib.heads.automl.runner_order import STRATEGIES, Strategy
 
 if TYPE_CHECKING:
+    from gnnlib.heads.automl.decode import Recommender
     from gnnlib.heads.automl.pipelines import Pipeline
     from gnnlib.typing import FloatArray
 
@@ -48,6 +49,10 @@ class AutoMLParams:
         Use a sample of so many rows; default: all.
     use_graph : bool
         Begin with what the graph of known data sets recommends.
+    recommender : Recommender, optional
+        Whom to ask for that: what `gnnlib.fit_meta` learned from one's own store; default: the one that ships.
+    progress : bool
+        Show a bar with the time that is over and the best score.
 
     Raises
     ------
@@ -70,6 +75,8 @@ class AutoMLParams:
     ensemble: Ensemble = "selection"
     max_rows: int | None = None
     use_graph: bool = True
+    recommender: Recommender | None = None
+    progress: bool = False
 
     def __post_init__(self) -> None:
         known = {item.name for item in PIECES}
@@ -93,6 +100,8 @@ class AutoMLParams:
                 isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least
             ):
                 raise InputError(f"`{name}` must be an integer >= {least}, found {value!r}")
+        if self.recommender is not None and not hasattr(self.recommender, "expected_regret"):
+            raise InputError(f"`recommender` must be what `fit_meta` returns, found {type(self.recommender).__name__}")
         limit = self.memory_limit_gb
         if limit is not None and not (isinstance(limit, (int, float)) and limit > 0):
             raise InputError(f"`memory_limit_gb` must be a number > 0, found {limit!r}")

@@ -12,6 +12,7 @@ from gnnlib.heads.automl.recommend import recommend_pipelines
 from gnnlib.heads.automl.synthesis import table_features
 
 if TYPE_CHECKING:
+    from gnnlib.heads.automl.decode import Recommender
     from gnnlib.heads.automl.recommend import Recommendation
     from gnnlib.heads.automl.worker import TrialData
     from gnnlib.typing import FloatArray
@@ -25,11 +26,20 @@ MOST_CELLS = 5_000_000
 """Larger tables are not described: that alone would take seconds."""
 
 
-def ask_advice(data: TrialData, description: str | None) -> Recommendation | None:
+def ask_advice(
+    data: TrialData, description: str | None, recommender: Recommender | None = None
+) -> Recommendation | None:
     """Return the pipelines recommended for a cleaned table, and why; None for a table too large to describe."""
     if data.X.size > MOST_CELLS:
         return None
-    return recommend_pipelines(_frame(data), data.y, description=description or None, k=ADVISED, task=data.task)
+    return recommend_pipelines(
+        _frame(data),
+        data.y,
+        description=description or None,
+        k=ADVISED,
+        task=data.task,
+        experience=recommender,
+    )
 
 
 def ask_features(data: TrialData, description: str | None) -> FloatArray | None:

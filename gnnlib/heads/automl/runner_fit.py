@@ -27,6 +27,7 @@ from gnnlib.heads.automl.runner_folds import HOLDOUT_PARTS, assign_folds, choose
 from gnnlib.heads.automl.runner_memory import describe_table, open_memory, recalled, remember
 from gnnlib.heads.automl.runner_order import Proposer, as_start, default_start
 from gnnlib.heads.automl.runner_pool import Pool, WorkFolder, make_pool, store_data
+from gnnlib.heads.automl.runner_progress import SearchBar
 from gnnlib.heads.automl.synthesis import tree_nodes
 from gnnlib.heads.automl.table import MatrixLayout, TableProfile, Task
 from gnnlib.heads.automl.worker import TrialData
@@ -144,7 +145,8 @@ def fit_table(
             study = _make_study(plan, pool, folder, _start(plan, memory, advice), looks)
             study.trace.append((first_s, math.nan))
             if cleaner.layout.num_columns:
-                study.run(is_stopped=lambda: interrupt.received)
+                with SearchBar(clock, is_shown=params.progress) as bar:
+                    study.run(is_stopped=lambda: interrupt.received, on_trial=bar)
             pool.cancel()
             left = max(0.05, min(clock.remaining_s, study.settings.reserve_s)) if study.is_timed else math.inf
             committee = build_committee(study, committee, params, seconds=left)
@@ -216,7 +218,7 @@ def _advice(plan: _Plan, description: str | None) -> Recommendation | None:
     """Ask the graph of known data sets, where there is time for it."""
     if plan.params.start is not None or not plan.params.use_graph or plan.clock.remaining_s < LEAST_S_FOR_ADVICE:
         return None
-    return ask_advice(plan.data, description)
+    return ask_advice(plan.data, description, plan.params.recommender)
 
 
 def _start(plan: _Plan, memory: ExperienceStore | None, advice: Recommendation | None) -> list[tuple[Pipeline, str]]:

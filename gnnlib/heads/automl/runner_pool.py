@@ -76,7 +76,7 @@ def make_pool(n_jobs: int | None) -> Pool:
     Parameters
     ----------
     n_jobs : int or None
-        None is 1; -1 is one a core.
+        None is 1, or what ``joblib.parallel_config`` says; -1 is one a core.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def make_pool(n_jobs: int | None) -> Pool:
 
     if foreign_backend() is not None:
         return JoblibPool(n_jobs)
-    return LocalPool(effective_n_jobs(n_jobs if n_jobs is not None else 1))
+    return LocalPool(effective_n_jobs(n_jobs))
 
 
 class WorkFolder:
@@ -100,7 +100,10 @@ class WorkFolder:
         has_room = (
             memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 8 * need_bytes + 10**9
         )
-        self.path = tempfile.mkdtemp(prefix="gnnlib_automl_", dir=memory if has_room else None)
+        try:
+            self.path = tempfile.mkdtemp(prefix="gnnlib_automl_", dir=memory if has_room else None)
+        except OSError as error:
+            raise InputError(f"trials need a folder for their models, set TMPDIR to one: {error}") from error
 
     def close(self) -> None:
         """Remove the folder."""
