@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from gnnlib.heads.combinatorial.kernels import eax_generation
+from gnnlib.heads.combinatorial.kernels.eax_block import add_cycle, map_cycles, unmap_cycles
 from gnnlib.heads.combinatorial.kernels.eax_child import make_child, undo_child
 from gnnlib.heads.combinatorial.kernels.eax_cycles import find_cycles, links_of, make_cross_work, write_tour
 from gnnlib.heads.combinatorial.kernels.eax_generation import (
+    BLOCKS,
     DIVERSE,
     GREEDY,
     UNITED,
@@ -63,6 +65,48 @@ def prepared(n, seed):
     count = find_cycles(a, b, work, np.array([seed + 1], np.uint64))
     write_tour(a, work.tour, work.pos)
     return a, b, work, count
+
+
+def plain_exchange(distances, parent, cycles):
+    """Gain of the exchange along the cycles, and the subtours that it leaves."""
+    links = {city: [int(x) for x in parent[city]] for city in range(len(parent))}
+    gain = 0.0
+    for cycle in cycles:
+        m = len(cycle)
+        for j in range(0, m, 2):
+            here, there = cycle[j + 1], cycle[(j + 2) % m]
+            gain += distances[cycle[j], here] - distances[here, there]
+            links[here][links[here].index(cycle[j])] = there
+            links[there][links[there].index(cycle[(j + 3) % m])] = here
+    left, subtours = set(links), []
+    while left:
+        reached, frontier = set(), [min(left)]
+        while frontier:
+            city = frontier.pop()
+            if city not in reached:
+                reached.add(city)
+                frontier += links[city]
+        subtours.append(reached)
+        left -= reached
+    return gain, subtours
+
+
+def plain_addition(distances, parent, cycles, chosen):
+    """Number of the cycle that a block takes next, by definition; None when there is none, -1 when it is undefined."""
+    _, subtours = plain_exchange(distances, parent, [cycles[c] for c in chosen])
+    if len(subtours) == 1:
+        return None
+    most = max(map(len, subtours))
+    if sum(len(s) == most for s in subtours) > 1:
+        return -1
+    small = [s for s in subtours if len(s) < most]
+    ranked = []
+    for c, cycle in enumerate(cycles):
+        cities = set(cycle)
+        if c not in chosen and any(s & cities and cities - s for s in small):
+            gain, after = plain_exchange(distances, parent, [cycles[k] for k in (*chosen, c)])
+            ranked.append((len(after), -gain, c))
+    return min(ranked)[2] if ranked else None
 
 
 def plain_child(distances, near, parent, cycles):
@@ -170,6 +214,31 @@ def test_child_equals_the_plain_definition_and_is_taken_back_exactly(number, see
     assert compared > 0
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_block_takes_the_cycle_that_leaves_the_fewest_subtours(seed):
+    instance = make_instance(60, seed)
+    distances = instance.problem.distance_matrix()[np.ix_(instance.cities, instance.cities)]
+    a, _, work, count = prepared(60, seed)
+    cycles = [work.cycles[work.starts[c] : work.starts[c + 1]].tolist() for c in range(count)]
+    map_cycles(work, count)
+    grown = 0
+    for centre in range(count):
+        work.chosen[0] = centre
+        for number in range(1, min(count, 5)):
+            expected = plain_addition(distances, a, cycles, work.chosen[:number].tolist())
+            is_grown = add_cycle(instance.data, work, number, REACH)
+            if expected == -1:
+                break
+            assert is_grown == (expected is not None)
+            if not is_grown:
+                break
+            assert work.chosen[number] == expected
+            grown += 1
+    assert grown > 0
+    unmap_cycles(work, count)
+    assert (work.through == -1).all()
+
+
 def test_child_that_cannot_reach_the_gain_asked_for_is_given_up():
     instance = make_instance(60)
     a, _, work, count = prepared(60, 0)
@@ -180,7 +249,7 @@ def test_child_that_cannot_reach_the_gain_asked_for_is_given_up():
         undo_child(a, work.log, entries)
 
 
-@pytest.mark.parametrize("mode", [DIVERSE, GREEDY, UNITED])
+@pytest.mark.parametrize("mode", [DIVERSE, GREEDY, UNITED, BLOCKS])
 def test_crossing_keeps_tours_counts_and_lengths_true_and_never_lengthens(mode):
     n, size = 80, 8
     instance = make_instance(n)

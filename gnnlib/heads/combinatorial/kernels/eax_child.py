@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gnnlib.heads.combinatorial.kernels.eax_cycles import CrossWork
     from gnnlib.heads.combinatorial.kernels.state import Int32Array
 
-__all__ = ["make_child", "relink", "undo_child"]
+__all__ = ["exchange_gain", "make_child", "piece_at", "relink", "split", "undo_child"]
 
 
 @nb.njit(cache=True, inline="always")
@@ -47,7 +47,7 @@ def undo_child(links: Int32Array, log: Int32Array, entries: int) -> None:
 
 
 @nb.njit(cache=True, inline="always")
-def _piece_at(cuts: Int32Array, count: int, position: int) -> int:
+def piece_at(cuts: Int32Array, count: int, position: int) -> int:
     """Return the piece that holds a position; piece s begins behind cut s, the last one runs around the end."""
     low, high = 0, count
     while low < high:
@@ -60,7 +60,7 @@ def _piece_at(cuts: Int32Array, count: int, position: int) -> int:
 
 
 @nb.njit(cache=True)
-def _exchange_gain(data: DistanceData, work: CrossWork, number: int) -> float:
+def exchange_gain(data: DistanceData, work: CrossWork, number: int) -> float:
     """Return the length of the edges lost less that of the edges won."""
     cycles = work.cycles
     gain = 0.0
@@ -103,8 +103,8 @@ def _end_of_piece(pos: Int32Array, cuts: Int32Array, count: int, city: int, othe
     p = pos[city]
     q = pos[other]
     if q == p + 1 or (q == 0 and p == len(pos) - 1):
-        return 2 * _piece_at(cuts, count, p) + 1
-    return 2 * _piece_at(cuts, count, p)
+        return 2 * piece_at(cuts, count, p) + 1
+    return 2 * piece_at(cuts, count, p)
 
 
 @nb.njit(cache=True)
@@ -145,6 +145,18 @@ def _label_subtours(work: CrossWork, count: int) -> int:
 
 
 @nb.njit(cache=True)
+def split(work: CrossWork, number: int) -> tuple[int, int]:
+    """Cut the parent along the chosen cycles and join the pieces anew; return the number of pieces and of subtours.
+
+    The pieces stand in ``work.cuts``, which subtour each belongs to in ``work.label``, and how many cities a subtour
+    has in ``work.sizes``.
+    """
+    count = _cut(work, number)
+    _link_pieces(work, number, count)
+    return count, _label_subtours(work, count)
+
+
+@nb.njit(cache=True)
 def _join_smallest(
     data: DistanceData,
     near: Int32Array,
@@ -172,7 +184,7 @@ def _join_smallest(
             here = tour[p if p < n else p - n]
             for c in range(near.shape[1]):
                 there = near[here, c]
-                other = label[_piece_at(cuts, count, pos[there])]
+                other = label[piece_at(cuts, count, pos[there])]
                 if other == smallest:
                     continue
                 straight = distance(data, here, there)
@@ -243,12 +255,10 @@ def make_child(
     entries : int
         Number of changes in the log, also of a child that was given up.
     """
-    gain = _exchange_gain(data, work, number)
+    gain = exchange_gain(data, work, number)
     if gain < needed:
         return -np.inf, 0
-    count = _cut(work, number)
-    _link_pieces(work, number, count)
-    subtours = _label_subtours(work, count)
+    count, subtours = split(work, number)
     entry = _exchange(parent, work, number)
     label, sizes = work.label, work.sizes
     for _ in range(subtours - 1):

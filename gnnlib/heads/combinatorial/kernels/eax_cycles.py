@@ -44,6 +44,10 @@ class CrossWork(NamedTuple):
     cuts, links, label, sizes : int32 [N], [2 N], [N], [N]
         Sorted positions behind which a child is cut, which end of a piece is joined to which, which subtour each piece
         is in, and the cities of each subtour.
+    through : int32 [N, 2]
+        Cycles through a city, or -1; filled by `eax_block.map_cycles` only.
+    stamp, options : int32 [N + 1], [N]
+        Serial number of the last look at a cycle, the last of all behind; and the cycles that may join the chosen ones.
     log, best : int32 [4 N + 64, 3]
         Changes that make the present and the best child: city, neighbour lost, neighbour won.
     """
@@ -62,6 +66,9 @@ class CrossWork(NamedTuple):
     links: Int32Array
     label: Int32Array
     sizes: Int32Array
+    through: Int32Array
+    stamp: Int32Array
+    options: Int32Array
     log: Int32Array
     best: Int32Array
 
@@ -87,6 +94,9 @@ def make_cross_work(n: int) -> CrossWork:
         links=whole(2 * n),
         label=whole(n),
         sizes=whole(n),
+        through=np.full((n, 2), -1, np.int32),
+        stamp=whole(n + 1),
+        options=whole(n),
         log=whole(4 * n + 64, 3),
         best=whole(4 * n + 64, 3),
     )

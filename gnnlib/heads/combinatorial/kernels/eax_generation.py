@@ -13,6 +13,7 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from gnnlib.heads.combinatorial.kernels.eax_block import add_cycle, map_cycles, unmap_cycles
 from gnnlib.heads.combinatorial.kernels.eax_child import make_child, relink, undo_child
 from gnnlib.heads.combinatorial.kernels.eax_cycles import CrossWork, find_cycles, write_tour
 from gnnlib.heads.combinatorial.kernels.state import Int32Array, random_below
@@ -21,7 +22,17 @@ if TYPE_CHECKING:
     from gnnlib.heads.combinatorial.kernels.distance import DistanceData
     from gnnlib.typing import FloatArray, IntArray
 
-__all__ = ["DIVERSE", "GREEDY", "UNITED", "EdgeCounts", "Population", "count_edges", "cross_pairs", "make_edge_counts"]
+__all__ = [
+    "BLOCKS",
+    "DIVERSE",
+    "GREEDY",
+    "UNITED",
+    "EdgeCounts",
+    "Population",
+    "count_edges",
+    "cross_pairs",
+    "make_edge_counts",
+]
 
 _ROW = 16
 """Different edges remembered a city, to cities of higher number; a population rarely has more than eight."""
@@ -35,6 +46,12 @@ GREEDY = 1
 
 UNITED = 2
 """The shortest child, where one more child takes every cycle over that shortens the tour alone."""
+
+BLOCKS = 3
+"""As `DIVERSE`, but every cycle is given others that join the subtours it leaves; see `eax_block`."""
+
+_LONGEST_BLOCK = 10
+"""Cycles in a block at most."""
 
 
 class EdgeCounts(NamedTuple):
@@ -155,6 +172,35 @@ def _keep_log(work: CrossWork, entries: int) -> None:
 
 
 @nb.njit(cache=True)
+def _best_block(
+    data: DistanceData,
+    near: Int32Array,
+    parent: Int32Array,
+    edges: EdgeCounts,
+    work: CrossWork,
+    order: Int32Array,
+    reach: int,
+    tolerance: float,
+) -> tuple[float, int]:
+    """Do as `_best_child`, with children of each cycle alone and of the blocks that grow from it."""
+    best_value, best_gain, best_entries = 0.0, 0.0, 0
+    for centre in order:
+        work.chosen[0] = centre
+        for number in range(1, _LONGEST_BLOCK + 1):
+            if number > 1 and not add_cycle(data, work, number - 1, reach):
+                break
+            gain, entries = make_child(data, near, parent, work, number, reach, tolerance)
+            undo_child(parent, work.log, entries)
+            if gain <= tolerance:
+                continue
+            value = gain / max(-_entropy_change(edges, work.log, entries), 1e-9)
+            if value > best_value:
+                best_value, best_gain, best_entries = value, gain, entries
+                _keep_log(work, entries)
+    return best_gain, best_entries
+
+
+@nb.njit(cache=True)
 def _best_child(
     data: DistanceData,
     near: Int32Array,
@@ -166,6 +212,8 @@ def _best_child(
 ) -> tuple[float, int]:
     """Make a child of each cycle in `order`; the changes of the best stand in ``work.best``: its gain, its entries."""
     _, reach, mode, tolerance = how
+    if mode == BLOCKS:
+        return _best_block(data, near, parent, edges, work, order, reach, tolerance)
     best_value, best_gain, best_entries = 0.0, 0.0, 0
     good = 0
     for place in range(len(order)):
@@ -213,7 +261,7 @@ def cross_pairs(
     pairs : int [M, 2]
         Numbers of tours; the first is replaced.
     how : tuple
-        Children compared, reach of `make_child`, one of `DIVERSE`, `GREEDY` and `UNITED`, and the least gain.
+        Children compared, reach of `make_child`, one of `DIVERSE`, `GREEDY`, `UNITED` and `BLOCKS`, and the least gain.
     rng : uint64 [1]
 
     Returns
@@ -237,7 +285,11 @@ def cross_pairs(
             other = c + random_below(rng, count - c)
             order[c], order[other] = order[other], order[c]
         write_tour(parent, work.tour, work.pos)
+        if how[2] == BLOCKS:
+            map_cycles(work, count)
         gain, entries = _best_child(data, near, parent, edges, work, order[:used], how)
+        if how[2] == BLOCKS:
+            unmap_cycles(work, count)
         made += used
         if entries > 0:
             _replace_parent(parent, edges, work.best, entries)

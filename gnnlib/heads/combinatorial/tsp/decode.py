@@ -264,10 +264,11 @@ class TourSearch:
         if size == 0:
             return
         least = 2
+        elites: list[Int32Array] = []
         for seed in spawn_seeds(spawn_seeds(self.seed, 2)[1], _STAGES):
             if self.clock.is_over() or self.is_proved:
                 return
-            done = evolve(self, seed, size, least)
+            done = evolve(self, seed, size, least, elites)
             if done is None:
                 return
             self.others = [*done[1], *self.others][: self.params.alternatives]

