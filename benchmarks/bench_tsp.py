@@ -52,6 +52,28 @@ def peer(name: str) -> Solver:
     return lambda problem, seconds, seed: BASELINES[name](problem, stop=MaxRuntime(seconds), seed=seed)
 
 
+def one_vehicle(problem: TSP, seconds: float, seed: int) -> TourResult:
+    """PyVRP with a single vehicle that leaves from city 0 and calls at all the others."""
+    import pyvrp
+
+    started = time.perf_counter()
+    n = problem.num_cities
+    distances = np.rint(problem.distance_matrix()).astype(np.int64)
+    data = pyvrp.ProblemData(
+        [pyvrp.Location(0.0, 0.0)] * n,
+        [pyvrp.Client(city) for city in range(1, n)],
+        [pyvrp.Depot(0)],
+        [pyvrp.VehicleType()],
+        [distances],
+        [np.zeros_like(distances)],
+    )
+    left = max(0.0, seconds - (time.perf_counter() - started))
+    found = pyvrp.solve(data, pyvrp.stop.MaxRuntime(left), seed=seed, collect_stats=False, display=False).best
+    calls = [call.idx + 1 for call in found.routes()[0] if call.is_client()]
+    order = problem.checked_order([0, *calls])
+    return TourResult(order, problem.length(order), problem, seconds=time.perf_counter() - started)
+
+
 SOLVERS: dict[str, Solver] = {
     "gnnlib": gnnlib_solver("auto"),
     "gnnlib, kicks only": gnnlib_solver("auto", population=0),
@@ -61,9 +83,10 @@ SOLVERS: dict[str, Solver] = {
     "fast_tsp": peer("fast_tsp"),
     "lkh": peer("lkh"),
     "christofides": peer("christofides"),
+    "pyvrp": one_vehicle,
 }
 
-LARGEST = {"ortools": 10_000, "fast_tsp": 15_000, "lkh": 1500, "christofides": 500}
+LARGEST = {"ortools": 10_000, "pyvrp": 5000, "fast_tsp": 15_000, "lkh": 1500, "christofides": 500}
 """Beyond these sizes a peer needs more memory or time than any stop here allows (all take a dense matrix)."""
 
 ONE_STOP = {"christofides", "lkh"}
@@ -132,7 +155,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
     parser.add_argument("--stops", nargs="+", type=float, default=[1.0, 10.0], help="seconds on one core")
-    parser.add_argument("--solvers", nargs="+", default=["gnnlib", "ortools", "fast_tsp", "lkh", "christofides"])
+    parser.add_argument(
+        "--solvers", nargs="+", default=["gnnlib", "ortools", "fast_tsp", "lkh", "christofides", "pyvrp"]
+    )
     parser.add_argument("--sizes", nargs="+", type=int, help="numbers of cities; default all of the sets")
     parser.add_argument("--again", action="store_true", help="take the figures asked for again")
     parser.add_argument("--fresh", action="store_true", help="forget the figures of earlier runs")
@@ -151,7 +176,7 @@ def main() -> None:
         if key in rows and not options.again:
             continue
         row = run_one(SOLVERS[solver], problem, seconds)
-        about = record.environment("ortools", "fast_tsp", "elkai", "numba")
+        about = record.environment("ortools", "fast_tsp", "elkai", "numba", "pyvrp")
         rows[key] = {"n": problem.num_cities, "known": known, "commit": about["commit"], **row}
         if options.cpu:
             rows[key]["clock"] = "cpu"
