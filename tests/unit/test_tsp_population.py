@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from gnnlib.errors import InputError
+from gnnlib.heads.combinatorial.kernels.iterate import tour_length
+from gnnlib.heads.combinatorial.tsp import population
 from gnnlib.heads.combinatorial.tsp.api import solve_tsp
+from gnnlib.heads.combinatorial.tsp.decode import TourSearch
+from gnnlib.heads.combinatorial.tsp.instance import SearchInstance
 from gnnlib.heads.combinatorial.tsp.params import SearchParams
 from gnnlib.heads.combinatorial.tsp.problem import TSP
 from gnnlib.stop import AnyOf, MaxIterations, MaxRuntime, TargetGap
@@ -33,9 +37,9 @@ def test_population_finds_what_as_many_kicks_do_not():
     assert crossed.gap < 0.012
 
 
-@pytest.mark.parametrize("population", [2, 5])
-def test_iterations_end_a_population_in_the_middle_of_a_generation(population):
-    result = solve_tsp(points(100), stop=MaxIterations(3), params=SearchParams(population=population))
+@pytest.mark.parametrize("size", [2, 5])
+def test_iterations_end_a_population_in_the_middle_of_a_generation(size):
+    result = solve_tsp(points(100), stop=MaxIterations(3), params=SearchParams(population=size))
     assert result.iterations == 3
     assert np.array_equal(np.sort(result.order), np.arange(100))
 
@@ -67,9 +71,9 @@ def test_fixed_edges_survive_the_population():
     assert all(frozenset(e) in edges(result.order) for e in problem.fixed_edges)
 
 
-@pytest.mark.parametrize("population", [0, 10])
-def test_alternatives_are_distinct_good_tours_the_shortest_first(population):
-    params = SearchParams(population=population, alternatives=4)
+@pytest.mark.parametrize("size", [0, 10])
+def test_alternatives_are_distinct_good_tours_the_shortest_first(size):
+    params = SearchParams(population=size, alternatives=4)
     result = solve_tsp(points(120), stop=MaxIterations(300), params=params)
     assert result.alternatives.shape == (4, 120)
     lengths = [result.problem.length(order) for order in result.alternatives]
@@ -111,3 +115,42 @@ def test_bad_population_settings_are_refused():
     for bad in ({"population": -1}, {"alternatives": -1}, {"children": 0}, {"start_noise": float("nan")}):
         with pytest.raises(InputError, match="population"):
             SearchParams(**bad)
+
+
+def search_on(n, iterations, size):
+    instance = SearchInstance.build(TSP.from_coords(points(n, seed=4)), 10)
+    search = TourSearch(instance, MaxIterations(iterations).start(), SearchParams(population=size), seed=0)
+    search.descend()
+    return search
+
+
+def test_blocks_of_cycles_go_on_where_single_ones_change_nothing(monkeypatch):
+    found = []
+    for share in (-1.0, population._FEW):  # without blocks, and with them
+        monkeypatch.setattr(population, "_FEW", share)
+        search = search_on(300, 3000, 40)
+        evolution = population._Evolution(search, 5)
+        assert evolution.grow(40, 2, is_first=True)
+        evolution.run([])
+        found.append(evolution.population.lengths)
+    singles, blocks = found
+    assert len(np.unique(blocks.round(9))) < len(np.unique(singles.round(9)))
+    assert blocks.mean() < singles.mean()
+
+
+def test_later_populations_grow_up_apart_and_then_meet_the_best_before():
+    search = search_on(150, 10**6, 12)
+    elites = []
+    assert population.evolve(search, 1, 12, 2, elites) is not None
+    first = elites[0].copy()
+    evolution = population._Evolution(search, 2)
+    assert evolution.grow(12, 2, is_first=False)
+    assert len(evolution.tours) == 12
+    apart = min(evolution.lengths)
+    assert apart > search.raw_length
+    evolution.run(elites)
+    assert len(elites) == 2
+    assert np.array_equal(elites[0], first)
+    lengths = [tour_length(search.instance.data, elite) for elite in elites]
+    assert search.raw_length <= min(lengths) + 1e-9
+    assert evolution.population.lengths.min() <= min(lengths) + 1e-9
