@@ -6,14 +6,14 @@ colour blindness. matplotlib is imported only when something is drawn.
 
 from __future__ import annotations
 
+import contextlib
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from gnnlib.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterator, Mapping
 
     from matplotlib.axes import Axes
 
@@ -76,7 +76,8 @@ RC: Mapping[str, Any] = MappingProxyType(
 )
 
 
-def styled() -> AbstractContextManager[None]:
+@contextlib.contextmanager
+def styled() -> Iterator[None]:
     """Return a context in which matplotlib draws in gnnlib's style; afterwards its settings are as before.
 
     Examples
@@ -91,7 +92,10 @@ def styled() -> AbstractContextManager[None]:
     """
     import matplotlib as mpl
 
-    return mpl.rc_context(dict(RC))
+    with mpl.rc_context(dict(RC)):
+        yield
+        is_interactive = mpl.is_interactive()
+    mpl.interactive(is_interactive)  # notebooks turn it on with the first figure, or they would show no second one
 
 
 def new_axes(

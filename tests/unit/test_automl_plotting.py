@@ -73,3 +73,18 @@ def test_predicted_regret_is_drawn_where_both_are_known():
         plot_predicted_regret([np.nan], [0.0])
     with pytest.raises(InputError, match="`uncertainty` must be"):
         plot_predicted_regret([0.1], [0.0], uncertainty=[0.1, 0.2])
+
+
+def test_a_notebook_that_turns_figures_on_with_the_first_one_keeps_showing_them():
+    import matplotlib as mpl
+
+    from gnnlib.style import styled
+
+    before = mpl.is_interactive()
+    try:
+        mpl.interactive(False)
+        with styled():
+            mpl.interactive(True)  # what the backend of notebooks does when it makes its first figure
+        assert mpl.is_interactive()
+    finally:
+        mpl.interactive(before)
