@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pytest
 
-from gnnlib.heads.combinatorial.kernels import vrp_cvrp_moves, vrp_rich_moves, vrp_route, vrp_timed_moves
+from gnnlib.heads.combinatorial.kernels import vrp_rich_moves, vrp_route, vrp_timed_moves
 from gnnlib.heads.combinatorial.kernels.vrp_strings import ROUTE, SUCC
 from gnnlib.heads.combinatorial.vrp.api import solve_vrp
 from gnnlib.heads.combinatorial.vrp.decode_plain import PlainEngine
@@ -279,7 +279,7 @@ def test_the_engine_of_plain_problems_keeps_its_books_too(vehicles):
         found = check_routes(problem, routes, types)
         missing = [fault for fault in found.violations if "is not served" in fault]
         assert len(missing) == len(found.violations), found.violations
-        penalty = engine._settings[-1] * len(missing)
+        penalty = engine._penalty * len(missing)
         assert found.cost + penalty == pytest.approx(engine.best_cost, rel=1e-9)
 
 
@@ -302,13 +302,13 @@ def test_the_engine_of_problems_with_windows_keeps_its_books_too(vehicles, servi
         found = check_routes(problem, routes, types)
         missing = [fault for fault in found.violations if "is not served" in fault]
         assert len(missing) == len(found.violations), found.violations
-        penalty = engine._settings[vrp_cvrp_moves.PENALTY] * len(missing)
+        penalty = engine._penalty * len(missing)
         assert found.cost + penalty == pytest.approx(engine.best_cost, rel=1e-9)
         # what is renewed only as far as it is felt is what the whole route says
         kept = engine._nodes.copy()
         for end in range(places, len(kept)):
             assert vrp_timed_moves.time_route(engine._links, engine._nodes, engine._clients, end)
-        served = engine._links[1:places, ROUTE] < engine._num_routes
+        served = engine._links[1:places, ROUTE] < engine.num_routes
         np.testing.assert_array_equal(kept[1:places][served], engine._nodes[1:places][served])
 
 

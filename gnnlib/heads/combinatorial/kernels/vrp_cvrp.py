@@ -1,9 +1,10 @@
 """Ruin and recreate for the plain problem (one depot, one kind of vehicle, one load, plane distances), compiled.
 
 The rounds are those of J. Christiaens & G. Vanden Berghe (2020). What makes them quick: clients are inserted only next
-to their nearest neighbours; positions that cannot be the best are passed over without measuring; a rejected round is
-taken back from a log; the best answer is updated route by route. Everything about a node lies in one row, so that a
-look at it costs one line of the cache, and arrays are passed one by one because fields of tuples are counted.
+to their nearest neighbours; positions that cannot be the best are passed over without measuring; what a round may cost
+is drawn before it, and it ends as soon as it must cost more; a rejected round is taken back from a log; the best answer
+is updated route by route. Everything about a node lies in one row, so that a look at it costs one line of the cache,
+and arrays are passed one by one because fields of tuples are counted.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ from gnnlib.heads.combinatorial.kernels.vrp_cvrp_moves import (
     LOGGED,
     MAX_STRING,
     MEAN_REMOVED,
-    PENALTY,
     ROUNDING,
     SIZE,
     USED,
+    WEIGHT,
     insert_clients,
     note_if_empty,
     put_in,
@@ -89,13 +90,14 @@ def _ruin(
     removed: IntArray,
     log: IntArray,
     stamps: IntArray,
+    centres: IntArray,
 ) -> tuple[int, float]:
     """Take strings out of routes near one client; return how many clients went, and the change of the cost."""
     num_places = len(clients)
     rounding = int(settings[ROUNDING])
     served = num_places - 1 - state[ABSENT]
     longest, strings = string_sizes(rng, settings[MEAN_REMOVED], settings[MAX_STRING], served / max(1, state[USED]))
-    centre = 1 + draw_below(rng, num_places - 1)
+    centre = centres[draw_below(rng, len(centres))]
     stamps[-1] += 1
     now, count, change = stamps[-1], 0, 0.0
     for k in range(-1, near.shape[1]):
@@ -192,10 +194,12 @@ def anneal_cvrp(
     lists: IntArray,
     best: Links,
     costs: FloatArray,
+    centres: IntArray,
     temperatures: tuple[float, float],
     rounds: int,
-) -> None:
-    """Run rounds of ruin and recreate with annealing.
+    growth: float = 0.0,
+) -> int:
+    """Run rounds of ruin and recreate with annealing; return their number.
 
     Parameters
     ----------
@@ -206,11 +210,11 @@ def anneal_cvrp(
         Point, distance to the node behind, distance from the node before.
     routes : float [R + 1, 2]
         Load and number of clients; the last row belongs to no route and is full.
-    clients : float [M, 2]
-        Demand, distance from the depot.
+    clients : float [M, 4]
+        Demand, distance from the depot, what it costs to leave the client out.
     near : uint32 [M, K], apart : float [M, K]
         Nearest clients and their distances.
-    settings : float [7]
+    settings : float [6]
     rng : uint64 [1]
     state : int [8], lists : int [max(M, R), 5]
         See the column names of the module.
@@ -218,9 +222,14 @@ def anneal_cvrp(
         Successors of the nodes in the best answer.
     costs : float [2]
         Cost now, and of the best answer.
+    centres : int [C]
+        Clients near whom rounds take place.
     temperatures : (float, float)
         At the first and the last round.
     rounds : int
+    growth : float
+        When above 0, only routes for all clients count as an answer, and the rounds end with the first: a client costs
+        so much more to leave out with every round in which it is left out.
     """
     num_places, rounding = len(clients), int(settings[ROUNDING])
     removed = np.empty(num_places + 1, np.int64)
@@ -230,24 +239,27 @@ def anneal_cvrp(
     stamps = np.zeros(len(routes) + 1, np.int64)
     temperature = temperatures[0]
     cooling = (temperatures[1] / temperatures[0]) ** (1.0 / rounds) if temperatures[0] > 0.0 else 1.0
-    for _ in range(rounds):
+    for number in range(rounds):
         temperature *= cooling
         absent = state[ABSENT]
-        count, change = _ruin(links, nodes, routes, clients, near, settings, rng, state, lists, removed, log, stamps)
+        count, change = _ruin(
+            links, nodes, routes, clients, near, settings, rng, state, lists, removed, log, stamps, centres
+        )
         for i in range(absent):
             held[i] = lists[i, C_ABSENT]
             removed[count] = held[i]
+            change -= clients[held[i], WEIGHT]
             count += 1
         state[ABSENT] = 0
-        change -= settings[PENALTY] * absent
         _sort_removed(clients, removed, keys, count, rng)
+        limit = -temperature * math.log(draw_unit(rng))
         change += insert_clients(
-            links, nodes, routes, clients, near, apart, settings, rng, state, lists, removed, count, log
+            links, nodes, routes, clients, near, apart, settings, rng, state, lists, removed, count, log, limit - change
         )
-        if change <= 0.0 or change < -temperature * math.log(draw_unit(rng)):
+        if change <= limit:
             costs[0] += change
             mark_changed(links, state, lists, log, len(routes) - 1)
-            if costs[0] < costs[1] - 1e-7:
+            if costs[0] < costs[1] - 1e-7 if growth <= 0.0 else state[ABSENT] == 0:
                 costs[1] = costs[0]
                 copy_changed(links, best, state, lists, num_places)
         else:
@@ -255,3 +267,10 @@ def anneal_cvrp(
             state[ABSENT] = absent
             for i in range(absent):
                 lists[i, C_ABSENT] = held[i]
+        if growth > 0.0:
+            if state[ABSENT] == 0:
+                return number + 1
+            for i in range(state[ABSENT]):
+                clients[lists[i, C_ABSENT], WEIGHT] += growth
+            costs[0] += growth * state[ABSENT]
+    return rounds

@@ -28,15 +28,18 @@ Rng = npt.NDArray[np.uint64]
 X, Y, OUT, IN = 0, 1, 2, 3
 #: Columns of `routes`.
 LOAD, SIZE = 0, 1
-#: Columns of `clients`.
-DEMAND, HOME = 0, 1
+#: Columns of `clients`: load, distance from the depot, what it costs to leave the client out.
+DEMAND, HOME, WEIGHT = 0, 1, 2
 #: Entries of `state`: routes with clients, absent clients, routes in the stack of empty ones, changed routes, length
 #: of the log.
 USED, ABSENT, EMPTY, CHANGED, LOGGED = 0, 1, 2, 3, 4
 #: Columns of `lists`: absent clients, stack of empty routes, whether a route is in it, changed routes, whether changed.
 C_ABSENT, C_EMPTY, C_WAITING, C_CHANGED, C_MARKED = 0, 1, 2, 3, 4
 #: Entries of `settings`.
-ROUNDING, CAPACITY, MEAN_REMOVED, MAX_STRING, BLINK, NEAR, PENALTY = 0, 1, 2, 3, 4, 5, 6
+ROUNDING, CAPACITY, MEAN_REMOVED, MAX_STRING, BLINK, NEAR = 0, 1, 2, 3, 4, 5
+
+#: What rounding may add to a sum of costs.
+SLACK = 1e-7
 
 __all__ = ["empty_route", "note_if_empty", "put_in", "take_out", "insert_clients", "load_route", "measure"]
 
@@ -144,41 +147,38 @@ def _best_place(
     rng: Rng,
     num_places: int,
     client: int,
+    spare: float,
 ) -> tuple[int, float]:
-    """Return the cheapest position next to a neighbour (the node before it, or -1) and its cost.
+    """Return the cheapest position next to a neighbour that costs less than `spare`, and its cost.
 
-    A position is overlooked with the probability of a blink; only those that would be chosen need the draw.
+    The position is the node before it; -1 when positions cost more, -2 when no neighbour's route has room. A position
+    is overlooked with the probability of a blink; only those that would be chosen need the draw.
     """
-    best, at = np.inf, -1
+    best, at = spare, -2
     rounding, blink, most = int(settings[ROUNDING]), settings[BLINK], int(settings[NEAR])
     room = settings[CAPACITY] - clients[client, DEMAND] + 1e-9
     home = clients[client, HOME]
     for k in range(near.shape[1]):
-        if k >= most and at >= 0:
+        if k >= most and at > -2:
             break
-        other = near[client, k]
+        other, reach = near[client, k], apart[client, k]
+        # a neighbour's neighbour that is nearer has been looked at, so that its distance is at least `reach` here
+        least = reach + min(reach, home)
+        out, back = nodes[other, OUT], nodes[other, IN]
+        if least - out >= best and least - back >= best:
+            at = max(at, -1)
+            continue
         if routes[links[other, ROUTE], LOAD] > room:
             continue
-        reach = apart[client, k]
-        # a neighbour's neighbour that is nearer has been looked at, so that its distance is at least `reach` here
-        behind = links[other, SUCC]
-        base = reach - nodes[other, OUT]
-        if behind >= num_places:
-            cost = base + home
+        at = max(at, -1)
+        if least - out < best:
+            behind = links[other, SUCC]
+            cost = reach - out + (home if behind >= num_places else measure(nodes, client, behind, rounding))
             if cost < best and draw_unit(rng) >= blink:
                 best, at = cost, as_index(other)
-        elif base + reach < best:
-            cost = base + measure(nodes, client, behind, rounding)
-            if cost < best and draw_unit(rng) >= blink:
-                best, at = cost, as_index(other)
-        before = links[other, PRED]
-        base = reach - nodes[other, IN]
-        if before >= num_places:
-            cost = base + home
-            if cost < best and draw_unit(rng) >= blink:
-                best, at = cost, as_index(before)
-        elif base + reach < best:
-            cost = base + measure(nodes, client, before, rounding)
+        if least - back < best:
+            before = links[other, PRED]
+            cost = reach - back + (home if before >= num_places else measure(nodes, client, before, rounding))
             if cost < best and draw_unit(rng) >= blink:
                 best, at = cost, as_index(before)
     return at, best
@@ -194,8 +194,8 @@ def _any_place(
     num_places: int,
     client: int,
 ) -> tuple[int, float]:
-    """Look at every position of every route."""
-    best, at = np.inf, -1
+    """Look at every position of every route; -2 when none has room."""
+    best, at = np.inf, -2
     rounding = int(settings[ROUNDING])
     room = settings[CAPACITY] - clients[client, DEMAND] + 1e-9
     for route in range(len(routes) - 1):
@@ -228,24 +228,33 @@ def insert_clients(
     removed: IntArray,
     count: int,
     log: IntArray,
+    limit: float = np.inf,
 ) -> float:
-    """Insert the first `count` of `removed` one after the other where it costs least; return the change of the cost."""
+    """Insert the first `count` of `removed` one after the other where it costs least; return the change of the cost.
+
+    As soon as the change must exceed `limit` the rest is not inserted, and the change is infinite.
+    """
     num_places = len(clients)
     rounding = int(settings[ROUNDING])
     change = 0.0
     for i in range(count):
         client = removed[i]
-        at, best = _best_place(links, nodes, routes, clients, near, apart, settings, rng, num_places, client)
+        spare = limit - change + SLACK
+        at, best = _best_place(links, nodes, routes, clients, near, apart, settings, rng, num_places, client, spare)
         if best > 2.0 * clients[client, HOME] or at < 0:
             fresh = empty_route(links, lists, state, num_places)
             if fresh >= 0 and clients[client, DEMAND] <= settings[CAPACITY]:
-                at = fresh
-            elif at < 0:
+                at, best = fresh, 2.0 * clients[client, HOME]
+            elif at == -2 or (at == -1 and spare > clients[client, WEIGHT]):
                 at, best = _any_place(links, nodes, routes, clients, settings, num_places, client)
+            if at < 0:
+                best = clients[client, WEIGHT]
+        if best > spare:
+            return np.inf
         if at < 0:
             lists[state[ABSENT], C_ABSENT] = client
             state[ABSENT] += 1
-            change += settings[PENALTY]
+            change += best
             continue
         change += put_in(links, nodes, routes, clients, state, rounding, client, at)
         log[state[LOGGED], 0] = client

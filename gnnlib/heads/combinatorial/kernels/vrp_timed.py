@@ -22,10 +22,10 @@ from gnnlib.heads.combinatorial.kernels.vrp_cvrp_moves import (
     LOGGED,
     MAX_STRING,
     MEAN_REMOVED,
-    PENALTY,
     ROUNDING,
     SIZE,
     USED,
+    WEIGHT,
     note_if_empty,
     take_out,
 )
@@ -99,6 +99,7 @@ def _ruin(
     removed: IntArray,
     log: IntArray,
     stamps: IntArray,
+    centres: IntArray,
 ) -> tuple[int, float]:
     """Take strings out of routes near one client; return how many clients went, and the change of the cost."""
     num_places = len(clients)
@@ -107,7 +108,7 @@ def _ruin(
     if draw_unit(rng) < settings[LONG]:
         most, mean = LONG_STRING * most, LONG_MEAN * mean
     longest, strings = string_sizes(rng, mean, most, served / max(1, state[USED]))
-    centre = 1 + draw_below(rng, num_places - 1)
+    centre = centres[draw_below(rng, len(centres))]
     stamps[-1] += 1
     now, count, change = stamps[-1], 0, 0.0
     for k in range(-1, near.shape[1]):
@@ -221,20 +222,22 @@ def anneal_timed(
     lists: IntArray,
     best: Links,
     costs: FloatArray,
+    centres: IntArray,
     temperatures: tuple[float, float],
     rounds: int,
-) -> None:
-    """Run rounds of ruin and recreate with annealing.
+    growth: float = 0.0,
+) -> int:
+    """Run rounds of ruin and recreate with annealing; return their number.
 
     Parameters
     ----------
     nodes : float [N, 8]
         As in `anneal_cvrp`, then earliest departure and latest arrival.
     clients : float [M, 8]
-        Demand, distance from the depot, window, service time.
+        As in `anneal_cvrp`, then window and service time.
     near : uint32 [M, K], apart : float [M, K]
         Clients nearest in distance and time, and their distances.
-    settings : float [8]
+    settings : float [7]
         The last is the share of the rounds with long strings.
 
     Notes
@@ -250,24 +253,27 @@ def anneal_timed(
     touched = np.empty(len(routes) + 1, np.int64)
     temperature = temperatures[0]
     cooling = (temperatures[1] / temperatures[0]) ** (1.0 / rounds) if temperatures[0] > 0.0 else 1.0
-    for _ in range(rounds):
+    for number in range(rounds):
         temperature *= cooling
         absent = state[ABSENT]
-        count, change = _ruin(links, nodes, routes, clients, near, settings, rng, state, lists, removed, log, stamps)
+        count, change = _ruin(
+            links, nodes, routes, clients, near, settings, rng, state, lists, removed, log, stamps, centres
+        )
         for i in range(absent):
             held[i] = lists[i, C_ABSENT]
             removed[count] = held[i]
+            change -= clients[held[i], WEIGHT]
             count += 1
         state[ABSENT] = 0
-        change -= settings[PENALTY] * absent
         _sort_removed(clients, removed, keys, count, rng)
+        limit = -temperature * math.log(draw_unit(rng))
         change += insert_timed(
-            links, nodes, routes, clients, near, apart, settings, rng, state, lists, removed, count, log
+            links, nodes, routes, clients, near, apart, settings, rng, state, lists, removed, count, log, limit - change
         )
-        if change <= 0.0 or change < -temperature * math.log(draw_unit(rng)):
+        if change <= limit:
             costs[0] += change
             mark_changed(links, state, lists, log, len(routes) - 1)
-            if costs[0] < costs[1] - 1e-7:
+            if costs[0] < costs[1] - 1e-7 if growth <= 0.0 else state[ABSENT] == 0:
                 costs[1] = costs[0]
                 copy_changed(links, best, state, lists, num_places)
         else:
@@ -275,3 +281,10 @@ def anneal_timed(
             state[ABSENT] = absent
             for i in range(absent):
                 lists[i, C_ABSENT] = held[i]
+        if growth > 0.0:
+            if state[ABSENT] == 0:
+                return number + 1
+            for i in range(state[ABSENT]):
+                clients[lists[i, C_ABSENT], WEIGHT] += growth
+            costs[0] += growth * state[ABSENT]
+    return rounds

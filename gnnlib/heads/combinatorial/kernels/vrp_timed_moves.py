@@ -20,8 +20,9 @@ from gnnlib.heads.combinatorial.kernels.vrp_cvrp_moves import (
     LOGGED,
     NEAR,
     OUT,
-    PENALTY,
     ROUNDING,
+    SLACK,
+    WEIGHT,
     empty_route,
     measure,
     put_in,
@@ -39,13 +40,11 @@ Rng = npt.NDArray[np.uint64]
 DEP, LATE = 4, 5
 NODE_COLUMNS = 8
 #: Further columns of `clients`: window and service time.
-OPEN, CLOSE, SERVICE = 2, 3, 4
+OPEN, CLOSE, SERVICE = 3, 4, 5
 CLIENT_COLUMNS = 8
 
 #: Further entry of `settings`: share of the rounds with long strings.
-LONG = 7
-
-SLACK = 1e-7
+LONG = 6
 
 __all__ = ["hurry", "insert_timed", "load_timed_route", "push_on", "time_route"]
 
@@ -106,55 +105,58 @@ def _best_timed_place(
     settings: FloatArray,
     rng: Rng,
     client: int,
+    spare: float,
 ) -> tuple[int, float]:
-    """Return the cheapest position next to a neighbour (the node before it, or -1) and its cost.
+    """Return the cheapest position next to a neighbour that costs less than `spare`, and its cost.
 
-    A position is measured only if the triangle inequality lets it be the best, and timed only if it is.
+    The position is the node before it; -1 when all that may be in time cost more, -2 when there is none. A position is
+    measured only if the triangle inequality lets it be the best, and timed only if it is.
     """
-    best, at = np.inf, -1
+    best, at = spare, -2
     rounding, blink, most = int(settings[ROUNDING]), settings[BLINK], int(settings[NEAR])
     num_places = len(clients)
     room = settings[CAPACITY] - clients[client, DEMAND] + 1e-9
     home, opens, service = clients[client, HOME], clients[client, OPEN], clients[client, SERVICE]
     closes, earliest = clients[client, CLOSE] + SLACK, opens + service - SLACK
     for k in range(near.shape[1]):
-        if k >= most and at >= 0:
+        if k >= most and at > -2:
             break
-        other = near[client, k]
+        other, reach = near[client, k], apart[client, k]
+        arrives, ahead, back = nodes[other, DEP] + reach, reach - nodes[other, OUT], reach - nodes[other, IN]
+        is_late, is_early = arrives > closes, earliest + reach > nodes[other, LATE]
+        if (is_late or ahead + max(ahead, 0.0) >= best) and (is_early or back + max(back, 0.0) >= best):
+            at = at if is_late and is_early else max(at, -1)
+            continue
         if routes[links[other, ROUTE], LOAD] > room:
             continue
-        reach = apart[client, k]
-        arrives, base = nodes[other, DEP] + reach, reach - nodes[other, OUT]
-        if arrives <= closes and base + max(base, 0.0) < best:
+        if not is_late and ahead + max(ahead, 0.0) < best:
             behind = links[other, SUCC]
             away = home if behind >= num_places else measure(nodes, client, behind, rounding)
-            if (
-                base + away < best
-                and max(arrives, opens) + service + away <= nodes[behind, LATE] + SLACK
-                and draw_unit(rng) >= blink
-            ):
-                best, at = base + away, as_index(other)
-        base = reach - nodes[other, IN]
-        if earliest + reach <= nodes[other, LATE] and base + max(base, 0.0) < best:
+            if ahead + away >= best:
+                at = max(at, -1)
+            elif max(arrives, opens) + service + away <= nodes[behind, LATE] + SLACK and draw_unit(rng) >= blink:
+                best, at = ahead + away, as_index(other)
+        if not is_early and back + max(back, 0.0) < best:
             before = links[other, PRED]
             there = home if before >= num_places else measure(nodes, client, before, rounding)
             arrives = nodes[before, DEP] + there
-            if (
-                base + there < best
-                and arrives <= closes
+            if back + there >= best:
+                at = max(at, -1)
+            elif (
+                arrives <= closes
                 and max(arrives, opens) + service + reach <= nodes[other, LATE] + SLACK
                 and draw_unit(rng) >= blink
             ):
-                best, at = base + there, as_index(before)
+                best, at = back + there, as_index(before)
     return at, best
 
 
 @nb.njit(cache=True)
 def _any_timed_place(
     links: Links, nodes: FloatArray, routes: FloatArray, clients: FloatArray, settings: FloatArray, client: int
-) -> int:
-    """Look at every position of every route; return the node before the cheapest, or -1."""
-    best, at, num_places = np.inf, -1, len(clients)
+) -> tuple[int, float]:
+    """Look at every position of every route; return the node before the cheapest, or -2, and its cost."""
+    best, at, num_places = np.inf, -2, len(clients)
     rounding = int(settings[ROUNDING])
     room = settings[CAPACITY] - clients[client, DEMAND] + 1e-9
     for route in range(len(routes) - 1):
@@ -175,7 +177,7 @@ def _any_timed_place(
             node = behind
             if node >= num_places:
                 break
-    return at
+    return at, best
 
 
 @nb.njit(cache=True)
@@ -193,23 +195,32 @@ def insert_timed(
     removed: IntArray,
     count: int,
     log: IntArray,
+    limit: float = np.inf,
 ) -> float:
-    """Insert the first `count` of `removed` one after the other where it costs least; return the change of the cost."""
+    """Insert the first `count` of `removed` one after the other where it costs least; return the change of the cost.
+
+    As soon as the change must exceed `limit` the rest is not inserted, and the change is infinite.
+    """
     num_places, rounding = len(clients), int(settings[ROUNDING])
     change = 0.0
     for i in range(count):
         client = removed[i]
-        at, best = _best_timed_place(links, nodes, routes, clients, near, apart, settings, rng, client)
+        spare = limit - change + SLACK
+        at, best = _best_timed_place(links, nodes, routes, clients, near, apart, settings, rng, client, spare)
         if best > 2.0 * clients[client, HOME] or at < 0:
             fresh = empty_route(links, lists, state, num_places)
             if fresh >= 0 and _fits_alone(nodes, clients, settings, client, fresh):
-                at = fresh
-            elif at < 0:
-                at = _any_timed_place(links, nodes, routes, clients, settings, client)
+                at, best = fresh, 2.0 * clients[client, HOME]
+            elif at == -2 or (at == -1 and spare > clients[client, WEIGHT]):
+                at, best = _any_timed_place(links, nodes, routes, clients, settings, client)
+            if at < 0:
+                best = clients[client, WEIGHT]
+        if best > spare:
+            return np.inf
         if at < 0:
             lists[state[ABSENT], C_ABSENT] = client
             state[ABSENT] += 1
-            change += settings[PENALTY]
+            change += best
             continue
         change += put_in(links, nodes, routes, clients, state, rounding, client, at)
         push_on(links, nodes, clients, at, client)

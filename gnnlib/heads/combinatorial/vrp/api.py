@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gnnlib.errors import InputError
+from gnnlib.heads.combinatorial.vrp.arrays import is_plain, is_timed
 from gnnlib.heads.combinatorial.vrp.decode import RouteSearch
 from gnnlib.heads.combinatorial.vrp.explain import explain_unservable
 from gnnlib.heads.combinatorial.vrp.params import RouteParams
@@ -61,7 +62,7 @@ def solve_vrp(
         None draws one.
     warm_start : RouteResult or sequence of sequences of int, optional
         Routes to start from; route k is driven by vehicle k unless a `RouteResult` names the types. The answer never
-        costs more.
+        costs more (with `RouteParams.minimise_fleet`: than others with as many vehicles).
     n_jobs : int
         Processes that search from different seeds; the best answer counts. -1 takes all cores.
     prior : {"distance", "gnn", None}, default "distance"
@@ -99,6 +100,11 @@ def solve_vrp(
     if prior is not None and prior not in PRIORS:
         raise InputError(f"`prior` must be one of {', '.join(map(repr, PRIORS))} or None, found {prior!r}")
     settings = RouteParams() if params is None else params
+    if settings.minimise_fleet and not (is_plain(problem) or is_timed(problem)):
+        raise InputError(
+            "`minimise_fleet` needs one depot, one kind of vehicle without fixed cost, one load and plane distances; "
+            "give the vehicles of this problem a `fixed_cost` instead"
+        )
     if prior is None:
         settings = dataclasses.replace(settings, num_neighbours=max(ALL_NEIGHBOURS, settings.num_neighbours))
     warm = _warm_result(problem, warm_start)
@@ -117,8 +123,9 @@ def solve_vrp(
         )
         for routes, kinds, trace, iterations, seconds in runs
     ]  # fmt: skip
-    best = min(found, key=_rank)
-    if warm is not None and warm.feasible and not (best.feasible and best.cost <= warm.cost):
+    rank = _rank_by_fleet if settings.minimise_fleet else _rank
+    best = min(found, key=rank)
+    if warm is not None and warm.feasible and rank(best) > rank(warm):
         best = dataclasses.replace(best, routes=warm.routes, vehicle_types=warm.vehicle_types, check=warm.check)
     if not best.feasible:
         best = dataclasses.replace(best, unservable=explain_unservable(problem))
@@ -134,6 +141,10 @@ def _get_ready(prior: str | None) -> None:
 
 def _rank(result: RouteResult) -> tuple[bool, int, float]:
     return not result.feasible, len(result.violations), result.cost
+
+
+def _rank_by_fleet(result: RouteResult) -> tuple[bool, int, int, float]:
+    return not result.feasible, len(result.violations), len(result.routes), result.cost
 
 
 def _search(

@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from gnnlib.heads.combinatorial.vrp.problem import VRP
     from gnnlib.typing import BoolArray, FloatArray, IntArray
 
-__all__ = ["RichArrays", "is_plain", "is_timed", "kind_rows", "near_in_time", "nearest_clients", "rich_arrays"]
+__all__ = [
+    "RichArrays",
+    "curve_order",
+    "is_plain",
+    "is_timed",
+    "kind_rows",
+    "near_in_time",
+    "nearest_clients",
+    "rich_arrays",
+]
 
 _DENSE = 2000
 """Places up to which all distances are looked at when neighbours are chosen."""
@@ -68,6 +77,22 @@ def nearest_clients(coords: FloatArray, count: int) -> tuple[IntArray, FloatArra
     own = near == np.arange(n)[:, None]
     own[~own.any(axis=1), -1] = True  # among many equal points a point may miss itself
     return near[~own].reshape(n, width), apart[~own].reshape(n, width)
+
+
+def curve_order(coords: FloatArray) -> IntArray:
+    """Order [n] of points along a curve through the plane that keeps near points near (G. M. Morton 1966).
+
+    Examples
+    --------
+    >>> curve_order(np.array([[9.0, 9.0], [0.0, 0.0], [9.0, 8.0], [0.0, 1.0]])).tolist()
+    [1, 3, 2, 0]
+    """
+    low, high = coords.min(axis=0, initial=np.inf), coords.max(axis=0, initial=-np.inf)
+    extent = float(np.max(high - low, initial=0.0))
+    cells = ((coords - low) * (65535.0 / extent if extent > 0.0 else 0.0)).astype(np.int64)
+    bits = np.arange(16)
+    keys = ((cells[:, :, None] >> bits & 1) << (2 * bits + np.array([[1], [0]]))).sum(axis=(1, 2))
+    return np.argsort(keys, kind="stable")
 
 
 @dataclass(frozen=True)

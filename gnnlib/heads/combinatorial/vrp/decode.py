@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tqdm import tqdm as plain_tqdm
 
 from gnnlib.heads.combinatorial.vrp.arrays import is_plain, is_timed
+from gnnlib.heads.combinatorial.vrp.decode_fleet import shed_routes
 from gnnlib.heads.combinatorial.vrp.decode_plain import PlainEngine
 from gnnlib.heads.combinatorial.vrp.decode_rich import RichEngine
 from gnnlib.heads.combinatorial.vrp.decode_timed import TimedEngine
@@ -30,7 +32,13 @@ _FIXED_SLICE = 500
 """Rounds between two looks at the clock when only iterations are limited: then nothing may depend on time."""
 
 _CHECK_S = 2e-5
-"""Seconds a client that are kept for costing and checking the answer."""
+"""Processor seconds a client that are kept for costing and checking the answer."""
+
+_MOST_KEPT = 0.5
+"""Share of a time limit that may be kept for that, however slow the machine is."""
+
+_SHED_SHARE = 0.25
+"""Share of the run in which routes are shed, if that is wanted."""
 
 _PRIOR_S = 1e-3
 """Seconds a client that must be left for the graph network to be asked; it takes about a third of that."""
@@ -66,6 +74,7 @@ class RouteSearch:
 
     def __post_init__(self) -> None:
         self.engine: PlainEngine | RichEngine
+        self._began = (self.clock.elapsed_s, time.process_time())
         is_learned = self.prior == "gnn" and self.clock.remaining_s > _PRIOR_S * self.problem.num_clients
         if is_plain(self.problem) or is_timed(self.problem):
             start = None if self.start is None else self.start[0]
@@ -74,6 +83,7 @@ class RouteSearch:
         else:
             self.engine = RichEngine(self.problem, self.params, self.seed, self.start, is_learned=is_learned)
         self._step = self.engine.step
+        self._shed_to = 0.0
         self._report(0)
 
     def _report(self, done: int) -> None:
@@ -84,17 +94,28 @@ class RouteSearch:
 
     def _temperature(self, share: float) -> float:
         """Exponential cooling; at `share` 1 the stop is reached."""
+        share = max(0.0, share - self._shed_to) / (1.0 - self._shed_to)
         hot, cold = self.params.start_temperature, self.params.end_temperature
         if hot <= 0.0:
             return 0.0
         return self._step * hot * (max(cold, 1e-9) / hot) ** share
+
+    def _kept_s(self) -> float:
+        """Seconds kept for the time after the search, on a machine as busy as it has been so far."""
+        wall, cpu = self.clock.elapsed_s - self._began[0], time.process_time() - self._began[1]
+        slowness = max(1.0, wall / cpu) if cpu > 0.0 else 1.0
+        return min(slowness * _CHECK_S * self.problem.num_clients, _MOST_KEPT * self.clock.criterion.max_seconds)
+
+    def _span_s(self) -> float:
+        """Seconds for the search itself."""
+        return max(self.clock.criterion.max_seconds - self._kept_s(), 1e-9)
 
     def _share(self, done: int) -> float:
         """How much of the run is over, in [0, 1]."""
         limit = self.clock.criterion
         shares = [0.0]
         if math.isfinite(limit.max_seconds):
-            shares.append(self.clock.elapsed_s / max(limit.max_seconds, 1e-9))
+            shares.append(self.clock.elapsed_s / self._span_s())
         if math.isfinite(limit.max_iterations):
             shares.append(done / max(limit.max_iterations, 1.0))
         if len(shares) == 1:
@@ -106,11 +127,11 @@ class RouteSearch:
     def anneal(self, *, progress: bool = False) -> None:
         """Ruin and recreate until the clock says stop; an interrupt ends the slice that runs."""
         clock, timed = self.clock, math.isfinite(self.clock.criterion.max_seconds)
-        rounds, done, pace = (20 if timed else _FIXED_SLICE), 0, 0.0
-        kept = min(_CHECK_S * self.problem.num_clients, 0.2 * clock.criterion.max_seconds)
+        rounds, pace = (20 if timed else _FIXED_SLICE), 0.0
         bar = _progress_bar(self.problem.name or "vrp", is_shown=progress)
         with DeferredInterrupt() as interrupt:
-            while not clock.is_over() and clock.remaining_s > kept and not interrupt.received:
+            done = self._shed(interrupt) if self.params.minimise_fleet else 0
+            while not clock.is_over() and clock.remaining_s > (kept := self._kept_s()) and not interrupt.received:
                 rounds = int(max(1, min(rounds, clock.remaining_iterations)))
                 before = clock.elapsed_s
                 share = self._share(done)
@@ -123,9 +144,33 @@ class RouteSearch:
                 bar.set_postfix(cost=f"{self.engine.best_cost:.6g}", refresh=False)
                 if timed:
                     seconds = clock.elapsed_s - before
-                    pace = seconds / rounds / max(clock.criterion.max_seconds, 1e-9)
+                    pace = seconds / rounds / self._span_s()
                     rounds = _next_slice(rounds, seconds, clock.remaining_s - kept)
         bar.close()
+
+    def _shed(self, interrupt: DeferredInterrupt) -> int:
+        """Search for an answer with fewer routes; return the rounds that took."""
+        if isinstance(self.engine, RichEngine):
+            return 0
+        timed, limit = math.isfinite(self.clock.criterion.max_seconds), self.clock.criterion.max_iterations
+        most = _SHED_SHARE * (limit if math.isfinite(limit) else math.inf if timed else _OPEN_ENDED)
+        slices = [20 if timed else _FIXED_SLICE, 0, self.clock.elapsed_s]
+
+        def next_rounds(done: int) -> int:
+            if interrupt.received or (timed and self._share(0) >= _SHED_SHARE):
+                return 0
+            if timed and done > slices[1]:
+                now = self.clock.elapsed_s
+                slices[:] = [_next_slice(done - slices[1], now - slices[2], self.clock.remaining_s), done, now]
+            return int(min(slices[0], most - done))
+
+        done = shed_routes(self.engine, self._temperature(0.0), next_rounds)
+        self._step = self.engine.step
+        self._shed_to = min(0.9, self._share(done))
+        self.trace.clear()  # what was found before has more routes
+        self.clock.best = math.inf
+        self._report(done)
+        return done
 
     def routes(self) -> tuple[list[list[int]], list[int]]:
         """Return the best routes and the types of their vehicles."""

@@ -58,7 +58,7 @@ class TimedEngine(PlainEngine):
     def _allocate(self, places: int) -> None:
         super()._allocate(places)
         problem = self.problem
-        self._settings = np.append(self._settings, min(1.0, (_LONG_CLIENTS / problem.num_clients) ** 2))
+        self._settings = np.append(self._settings[: kernel.LONG], min(1.0, (_LONG_CLIENTS / problem.num_clients) ** 2))
         self._clients[1:, [kernel.OPEN, kernel.CLOSE]] = problem.windows[:, 0]
         self._clients[1:, kernel.SERVICE] = problem.service_time
         hours = kind_rows(problem)[0, [columns.OPENS, columns.CLOSES]]
@@ -71,7 +71,7 @@ class TimedEngine(PlainEngine):
         ):  # fmt: skip
             return True
         number = end - len(self._clients)
-        self._links[route, ROUTE] = self._num_routes
+        self._links[route, ROUTE] = self.num_routes
         self._links[end, [PRED, SUCC]] = end
         self._nodes[end, [plain.IN, plain.OUT]] = 0.0
         self._routes[number] = 0.0
@@ -95,9 +95,10 @@ class TimedEngine(PlainEngine):
         """Unit of temperature."""
         return super().step * max(1.0, math.sqrt(self.problem.num_clients / _USUAL_CLIENTS))
 
-    def run(self, temperatures: tuple[float, float], rounds: int) -> None:
-        """Anneal for a number of rounds."""
-        anneal_timed(
-            self._links, self._nodes, self._routes, self._clients, self._near, self._apart, self._settings, self._rng,
-            self._state, self._lists, self._best, self._costs, temperatures, rounds,
+    def _anneal(self, temperatures: tuple[float, float], rounds: int, growth: float) -> int:
+        return int(
+            anneal_timed(
+                self._links, self._nodes, self._routes, self._clients, self._near, self._apart, self._settings,
+                self._rng, self._state, self._lists, self._best, self._costs, self._centres, temperatures, rounds, growth,
+            )
         )  # fmt: skip

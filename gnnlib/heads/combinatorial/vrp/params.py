@@ -26,6 +26,10 @@ class RouteParams:
         Probability with which a position is overlooked on insertion.
     start_temperature, end_temperature : float >= 0
         Of annealing, in mean edge lengths of the first answer.
+    minimise_fleet : bool
+        Look for an answer with as few vehicles as possible in the first quarter of the run, and for the cheapest with
+        no more vehicles in the rest (section 5.3 of the paper). For problems with one depot, one kind of vehicle, one
+        load and plane distances, with and without one window a client; in others `VehicleType.fixed_cost` does it.
 
     Notes
     -----
@@ -46,6 +50,7 @@ class RouteParams:
     blink: float = 0.01
     start_temperature: float = 1.0
     end_temperature: float = 0.03
+    minimise_fleet: bool = False
 
     def __post_init__(self) -> None:
         if self.num_neighbours < 5 or self.max_string < 1 or not self.mean_removed >= 1.0:
