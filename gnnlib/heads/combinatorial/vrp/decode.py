@@ -154,15 +154,17 @@ class RouteSearch:
             return 0
         timed, limit = math.isfinite(self.clock.criterion.max_seconds), self.clock.criterion.max_iterations
         most = _SHED_SHARE * (limit if math.isfinite(limit) else math.inf if timed else _OPEN_ENDED)
-        slices = [20 if timed else _FIXED_SLICE, 0, self.clock.elapsed_s]
+        rounds, seen, then = 20 if timed else _FIXED_SLICE, 0, self.clock.elapsed_s
 
         def next_rounds(done: int) -> int:
+            nonlocal rounds, seen, then
             if interrupt.received or (timed and self._share(0) >= _SHED_SHARE):
                 return 0
-            if timed and done > slices[1]:
+            if timed and done > seen:
                 now = self.clock.elapsed_s
-                slices[:] = [_next_slice(done - slices[1], now - slices[2], self.clock.remaining_s), done, now]
-            return int(min(slices[0], most - done))
+                rounds = _next_slice(done - seen, now - then, self.clock.remaining_s)
+                seen, then = done, now
+            return int(min(rounds, most - done))
 
         done = shed_routes(self.engine, self._temperature(0.0), next_rounds)
         self._step = self.engine.step
