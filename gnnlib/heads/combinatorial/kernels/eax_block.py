@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = ["add_cycle", "map_cycles", "unmap_cycles"]
 
+_LONGEST_CYCLE = 1000
+"""Cities of a cycle beyond which it is left alone: every look at one costs as much as it has cities."""
+
+_MOST_OPTIONS = 64
+"""Cycles compared for one place of a block."""
+
 
 @nb.njit(cache=True)
 def map_cycles(work: CrossWork, count: int) -> None:
@@ -75,10 +81,14 @@ def _list_options(work: CrossWork, number: int, pieces: int, subtours: int, reac
                 cycle = work.through[city, slot]
                 if cycle < 0 or stamp[cycle] == serial:
                     continue
+                stamp[cycle] = serial  # inside this subtour, it leads out of none
+                if work.starts[cycle + 1] - work.starts[cycle] > _LONGEST_CYCLE:
+                    continue
                 if _leads_out(work, pieces, cycle, label[piece]):
-                    stamp[cycle] = serial
                     work.options[found] = cycle
                     found += 1
+                    if found == _MOST_OPTIONS:
+                        return found
     return found
 
 
@@ -98,10 +108,10 @@ def add_cycle(data: DistanceData, work: CrossWork, number: int, reach: int) -> b
     Returns
     -------
     bool
-        False when there is no subtour, or no cycle that leads out of one.
+        False when there is no subtour, or no cycle that leads out of one, or when the tour is in too many pieces.
     """
     pieces, subtours = split(work, number)
-    if subtours == 1:
+    if subtours == 1 or pieces > _LONGEST_CYCLE:
         return False
     found = _list_options(work, number, pieces, subtours, reach)
     best, fewest, most = -1, 0, 0.0
