@@ -16,11 +16,17 @@ from gnnlib.heads.combinatorial.vrp.head import RouteHead, StepBatch, StepPolicy
 from gnnlib.heads.combinatorial.vrp.labels import KINDS, LabelledRoutes, LabelPlan, make_labels
 from gnnlib.heads.combinatorial.vrp.metrics import check_routes
 from gnnlib.heads.combinatorial.vrp.policy import construct_routes
-from gnnlib.heads.combinatorial.vrp.policy_kernel import NUM_ACTION_FEATURES, NUM_COSTS, NUM_STATE_FEATURES
+from gnnlib.heads.combinatorial.vrp.policy_kernel import (
+    FIRST_EXCESS,
+    KIND,
+    NUM_ACTION_FEATURES,
+    NUM_COSTS,
+    NUM_STATE_FEATURES,
+    TOUR,
+)
 from gnnlib.heads.combinatorial.vrp.train_steps import (
     ImitationBatches,
     SamplingBatches,
-    correct_policy,
     encode_labels,
     sample_routes,
 )
@@ -69,7 +75,7 @@ def test_the_loss_of_a_step_is_that_of_its_right_actions_together():
         actions=torch.zeros(5, NUM_ACTION_FEATURES),
         step=torch.tensor([0, 0, 1, 1, 1]),
         is_right=torch.tensor([True, False, True, True, False]),
-        states=torch.zeros(2, NUM_STATE_FEATURES),
+        states=torch.zeros(2, NUM_STATE_FEATURES).index_fill(1, torch.tensor([KIND]), TOUR),
         costs=torch.ones(2, NUM_COSTS),
         to_go=torch.tensor([3.0, 3.0]),
         scale=torch.tensor([10.0, 10.0]),
@@ -80,6 +86,13 @@ def test_the_loss_of_a_step_is_that_of_its_right_actions_together():
     assert losses["step"].item() == pytest.approx(wanted, rel=1e-5)
     assert losses["value"].item() == pytest.approx(0.5 * 0.2**2 / 2, rel=1e-4)
     assert policy.metrics(scores, batch)["agreement"] == 0.5
+    elsewhere = batch._replace(states=torch.zeros(2, NUM_STATE_FEATURES))  # the steps of vehicles are not imitated
+    assert policy.losses(scores, elsewhere)["step"] == 0.0
+
+
+def test_an_untrained_policy_follows_the_first_estimate():
+    actions = torch.rand(6, NUM_ACTION_FEATURES, generator=torch.Generator().manual_seed(0))
+    assert StepPolicy()(actions).argmax() == actions[:, FIRST_EXCESS].argmin()
 
 
 def test_imitation_lowers_its_loss():
@@ -97,21 +110,6 @@ def test_imitation_lowers_its_loss():
         sum(losses.values()).backward()
         optimiser.step()
     assert history[-1] < 0.8 * history[0]
-
-
-def test_corrections_route_exactly_those_whom_the_policy_left():
-    model = train.build_model(train.PRESETS["tiny"])
-    examples = [one for one in labelled(8) if one.kind in {"uniform", "mixed"}]
-    found = correct_policy(examples, encode_labels(examples, model), model.head.policy, rounds=5, seed=0)
-    assert found
-    for one in found:
-        routed = set(np.flatnonzero(one.neighbours.any(axis=1))) | set(one.visited)
-        alone = {c for c in range(1, len(one.ways.load)) if c not in routed}  # a route of one has no neighbours but 0
-        assert not set(one.visited) & set(np.flatnonzero(one.neighbours.any(axis=1)))
-        assert one.cost >= 2.0 * sum(one.ways.dist[0, c] for c in alone) - 1e-9
-        walk = one.start()
-        assert walk.visited.sum() == 1 + len(one.visited)
-        assert walk.real[2] == pytest.approx(one.ways.load[~walk.visited].sum())
 
 
 def test_samples_carry_the_gradient_of_their_log_probability():

@@ -12,7 +12,17 @@ from torch.nn import functional as F
 from gnnlib.encoder import Head, Output
 from gnnlib.errors import InputError
 from gnnlib.heads.combinatorial.vrp.graph import VRP_SPEC
-from gnnlib.heads.combinatorial.vrp.policy_kernel import NUM_ACTION_FEATURES, NUM_COSTS, NUM_STATE_FEATURES
+from gnnlib.heads.combinatorial.vrp.policy_kernel import (
+    FIRST_EXCESS,
+    HAS_LOADS,
+    HAS_TIMES,
+    KIND,
+    NUM_ACTION_FEATURES,
+    NUM_COSTS,
+    NUM_STATE_FEATURES,
+    SECOND_EXCESS,
+    TOUR,
+)
 
 if TYPE_CHECKING:
     from gnnlib.encoder import Embedding
@@ -21,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["RouteHead", "RouteScores", "StepBatch", "StepPolicy", "StepScores"]
 
 _HIDDEN = 48
+_FAITH = (15.0, 0.0)
+"""First weights of the excesses, in mean distances between neighbours."""
 
 
 @dataclass
@@ -83,9 +95,12 @@ class StepScores(Output):
 
 
 class StepPolicy(nn.Module):
-    """Scores the actions of a step from their features, and the state from its own: two small perceptrons.
+    """Scores the actions of a step from their features, and the state from its own.
 
-    The compiled decoder runs the same perceptrons; see `gnnlib.heads.combinatorial.vrp.policy`.
+    The score of an action is minus the excess of its two estimates, each with a learned weight, and what a perceptron
+    adds to that; there is one for tours and one for vehicles with limits. At first these add nothing, and the policy
+    prefers what the first estimate prefers. The compiled decoder runs the same sums; see
+    `gnnlib.heads.combinatorial.vrp.policy`.
 
     Examples
     --------
@@ -95,40 +110,49 @@ class StepPolicy(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.act = nn.Sequential(
-            nn.Linear(NUM_ACTION_FEATURES, _HIDDEN),
-            nn.ReLU(),
-            nn.Linear(_HIDDEN, _HIDDEN),
-            nn.ReLU(),
-            nn.Linear(_HIDDEN, 1),
-        )
+        self.faith = nn.Parameter(torch.tensor(_FAITH))
+        self.act, self.act_on_tour = _perceptron(), _perceptron()
         self.weigh = nn.Sequential(nn.Linear(NUM_STATE_FEATURES, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, NUM_COSTS))
 
     def forward(self, batch: StepBatch | Tensor) -> StepScores | Tensor:
         """Score a batch of steps; of a tensor of action features [R, F] return the logits alone."""
-        if isinstance(batch, Tensor):
-            return torch.as_tensor(self.act(batch).squeeze(-1))
-        return StepScores(self.act(batch.actions).squeeze(-1), self.value(batch.states, batch.costs))
+        if not isinstance(batch, Tensor):
+            return StepScores(self._logit(batch.actions), self.value(batch.states, batch.costs))
+        return self._logit(batch)
+
+    def _logit(self, actions: Tensor) -> Tensor:
+        is_tour = (actions[:, HAS_LOADS] == 0.0) & (actions[:, HAS_TIMES] == 0.0)
+        added = torch.where(is_tour, self.act_on_tour(actions).squeeze(-1), self.act(actions).squeeze(-1))
+        excess = torch.expm1(3.0 * actions[:, [FIRST_EXCESS, SECOND_EXCESS]]) / 10.0
+        return added - excess @ self.faith
 
     def value(self, states: Tensor, costs: Tensor) -> Tensor:
         """Return the expected cost to come [S]: the parts of `costs`, each with a learned weight around 1."""
         return (costs * torch.exp(self.weigh(states).clamp(-2.0, 2.0))).sum(dim=-1)
 
     def losses(self, output: StepScores, batch: StepBatch) -> dict[str, Tensor]:
-        """Return "step" (minus log-probability of the expert's actions together) and "value" (relative error)."""
+        """Return "step" (minus log-probability of the expert's actions together) and "value" (relative error).
+
+        Only the steps of tours are to be imitated: of other routes there are many orders, and what the expert does in
+        one of them says little about where the policy's own order leads.
+        """
         num_steps = batch.states.shape[0]
         everything = _log_sum(output.logit, batch.step, num_steps)
         right = _log_sum(output.logit.masked_fill(~batch.is_right, -1e9), batch.step, num_steps)
         error = (output.value - batch.to_go) / batch.scale
-        return {"step": (everything - right).mean(), "value": F.huber_loss(error, torch.zeros_like(error), delta=0.2)}
+        on_tour = (batch.states[:, KIND] == TOUR).float()
+        step = ((everything - right) * on_tour).sum() / on_tour.sum().clamp(min=1.0)
+        return {"step": step, "value": F.huber_loss(error, torch.zeros_like(error), delta=0.2)}
 
     def metrics(self, output: StepScores, batch: StepBatch) -> dict[str, float]:
-        """Return the share of steps whose best action is an expert's, and the mean relative error of the value."""
+        """Return the share of steps on tours whose best action is an expert's, and the mean relative error of the value."""
         best = torch.full((batch.states.shape[0],), -torch.inf).scatter_reduce(0, batch.step, output.logit, "amax")
         chosen = (output.logit == best[batch.step]) & batch.is_right
-        hit = torch.zeros_like(best).index_add(0, batch.step, chosen.float()).clamp(max=1.0).mean()
+        hit = torch.zeros_like(best).index_add(0, batch.step, chosen.float()).clamp(max=1.0)
+        on_tour = batch.states[:, KIND] == TOUR
+        agreed = float(hit[on_tour].mean()) if bool(on_tour.any()) else 0.0
         error = ((output.value - batch.to_go) / batch.scale).abs().mean()
-        return {"agreement": float(hit), "value_error": float(error)}
+        return {"agreement": agreed, "value_error": float(error)}
 
 
 def _log_sum(logit: Tensor, step: Tensor, num_steps: int) -> Tensor:
@@ -136,6 +160,15 @@ def _log_sum(logit: Tensor, step: Tensor, num_steps: int) -> Tensor:
     top = torch.full((num_steps,), -torch.inf).scatter_reduce(0, step, logit.detach(), "amax")
     total = torch.zeros(num_steps).index_add(0, step, torch.exp(logit - top[step]))
     return torch.log(total) + top
+
+
+def _perceptron() -> nn.Sequential:
+    last = nn.Linear(_HIDDEN, 1)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(
+        nn.Linear(NUM_ACTION_FEATURES, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, _HIDDEN), nn.ReLU(), last
+    )
 
 
 class RouteHead(Head):

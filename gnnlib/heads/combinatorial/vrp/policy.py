@@ -159,11 +159,11 @@ def perceptrons(policy: StepPolicy) -> Perceptrons:
     import torch
 
     arrays = []
-    for module in [*policy.act, *policy.weigh]:
+    for module in [*policy.act, *policy.act_on_tour, *policy.weigh]:
         if isinstance(module, torch.nn.Linear):
             weight, bias = module.weight.detach().double(), module.bias.detach().double()
             arrays += [np.ascontiguousarray(weight.numpy().T), bias.numpy().copy()]
-    return Perceptrons(*arrays)
+    return Perceptrons(*arrays, policy.faith.detach().double().numpy().copy())
 
 
 def _policy_of(model: GraphModel) -> StepPolicy:

@@ -38,11 +38,11 @@ NUM_AHEAD = 8
 BOUND, SAVINGS, WINDOWS = 1.0, 2.0, 3.0
 """Ways to look ahead: by the bound (tours), by savings (capacities), by savings that keep the windows."""
 
-_LOOKS = 12
-"""Actions that are looked at more closely, those with the shortest ways; all of them at the depot."""
+_LOOKS, _LOOKS_ON_TOUR = 12, 6
+"""Actions that are looked at more closely, those with the shortest ways; all of them at the depot of vehicles."""
 
-_AT_STEP = (8, 0.008, 0.002)
-_AT_LOOK = (4, 0.004, 0.002)
+_AT_STEP = (20, 0.01, 0.001)
+_AT_LOOK = (16, 0.01, 0.001)
 """Steps of the ascent after every action, and for every action that is looked at; see `ascend`."""
 
 _LARGE = 200
@@ -230,9 +230,10 @@ def describe_ahead(ways: Ways, walk: Walk, actions: IntArray, count: int, featur
         if actions[row] == 0:
             lengths[row] = -_FAR
     order = np.argsort(lengths)
-    looks = min(count, _LOOKS if num_left < _LARGE else _LOOKS // 3)
-    if here == 0 and mode != BOUND:
-        looks = min(count, _LARGE)
+    if mode == BOUND:
+        looks = min(count, _LOOKS_ON_TOUR)
+    else:
+        looks = min(count, _LARGE if here == 0 else _LOOKS if num_left < _LARGE else _LOOKS // 3)
     found = np.full((2, count), _FAR)
     for i in range(looks):
         row = order[i]

@@ -21,9 +21,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FIRST_EXCESS",
+    "HAS_LOADS",
+    "HAS_TIMES",
+    "KIND",
     "NUM_ACTION_FEATURES",
     "NUM_COSTS",
     "NUM_STATE_FEATURES",
+    "SECOND_EXCESS",
+    "TOUR",
     "Perceptrons",
     "Ways",
     "Walk",
@@ -38,7 +43,12 @@ __all__ = [
 _OWN = 32
 NUM_ACTION_FEATURES = _OWN + NUM_AHEAD
 FIRST_EXCESS = _OWN + 2
-"""The feature of an action that grows with the first estimate of the whole cost."""
+SECOND_EXCESS = FIRST_EXCESS + 3
+"""The features of an action that grow with the estimates of the whole cost."""
+KIND, TOUR = 7, 2.0
+"""Feature of a state that tells the kind of the problem, and what it is for tours."""
+HAS_TIMES, HAS_LOADS = 22, 23
+"""Features that are 1 in problems with time windows and with capacities, 0 in others."""
 
 NUM_STATE_FEATURES = 8
 NUM_COSTS = 2
@@ -116,7 +126,7 @@ class Walk(NamedTuple):
 
 
 class Perceptrons(NamedTuple):
-    """Weights of `StepPolicy`, inputs first: three layers for actions, two for states."""
+    """Weights of `StepPolicy`, inputs first: three layers for actions, three on tours, two for states, and the faith."""
 
     a1: FloatArray
     a1_bias: FloatArray
@@ -124,10 +134,17 @@ class Perceptrons(NamedTuple):
     a2_bias: FloatArray
     a3: FloatArray
     a3_bias: FloatArray
+    t1: FloatArray
+    t1_bias: FloatArray
+    t2: FloatArray
+    t2_bias: FloatArray
+    t3: FloatArray
+    t3_bias: FloatArray
     v1: FloatArray
     v1_bias: FloatArray
     v2: FloatArray
     v2_bias: FloatArray
+    faith: FloatArray
 
 
 def new_walk(ways: Ways) -> Walk:
@@ -285,9 +302,18 @@ def _describe_return(
 @nb.njit(cache=True)
 def log_probabilities(net: Perceptrons, features: FloatArray, count: int, temperature: float, out: FloatArray) -> None:
     """Write the log-probabilities of the first `count` actions to `out`."""
-    hidden = np.maximum(np.dot(features[:count], net.a1) + net.a1_bias, 0.0)
-    hidden = np.maximum(np.dot(hidden, net.a2) + net.a2_bias, 0.0)
-    logits = (np.dot(hidden, net.a3[:, 0].copy()) + net.a3_bias[0]) / temperature
+    if features[0, HAS_LOADS] == 0.0 and features[0, HAS_TIMES] == 0.0:
+        hidden = np.maximum(np.dot(features[:count], net.t1) + net.t1_bias, 0.0)
+        hidden = np.maximum(np.dot(hidden, net.t2) + net.t2_bias, 0.0)
+        logits = np.dot(hidden, net.t3[:, 0].copy()) + net.t3_bias[0]
+    else:
+        hidden = np.maximum(np.dot(features[:count], net.a1) + net.a1_bias, 0.0)
+        hidden = np.maximum(np.dot(hidden, net.a2) + net.a2_bias, 0.0)
+        logits = np.dot(hidden, net.a3[:, 0].copy()) + net.a3_bias[0]
+    for row in range(count):
+        for kind, column in enumerate((FIRST_EXCESS, SECOND_EXCESS)):
+            logits[row] -= net.faith[kind] * math.expm1(3.0 * features[row, column]) / 10.0
+    logits /= temperature
     top = logits.max()
     out[:count] = logits - (top + math.log(np.exp(logits - top).sum()))
 
@@ -343,7 +369,7 @@ def describe_state(ways: Ways, walk: Walk, features: FloatArray, costs: FloatArr
     features[4] = spread / left
     features[5] = radial / left
     features[6] = gain / left
-    features[7] = (1.0 if ways.settings[1] > 0.0 else 0.0) + 2.0 * (1.0 - ways.settings[0])
+    features[KIND] = (1.0 if ways.settings[1] > 0.0 else 0.0) + TOUR * (1.0 - ways.settings[0])
     costs[0], costs[1] = 0.5 * walk.real[4], 0.5 * walk.real[5]
 
 

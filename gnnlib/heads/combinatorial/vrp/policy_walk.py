@@ -26,7 +26,7 @@ from gnnlib.heads.combinatorial.vrp.policy_kernel import (
 if TYPE_CHECKING:
     from gnnlib.typing import BoolArray, FloatArray, IntArray
 
-__all__ = ["expert_steps", "follow_estimate", "record_roll_out", "roll_out", "wander"]
+__all__ = ["expert_steps", "follow_estimate", "record_roll_out", "roll_out"]
 
 _FAR = 1e30
 
@@ -105,19 +105,6 @@ def follow_estimate(ways: Ways, walk: Walk, path: IntArray) -> int:
         step(ways, walk, actions[row])
         path[taken] = actions[row]
         taken += 1
-
-
-@nb.njit(cache=True)
-def wander(ways: Ways, walk: Walk, net: Perceptrons, seed: IntArray, left: int) -> None:
-    """Walk by drawn actions until the vehicle is at the depot and at most `left` clients wait."""
-    places = len(ways.load)
-    actions, features, chances = np.empty(places, np.int64), np.empty((places, NUM_ACTION_FEATURES)), np.empty(places)
-    while walk.whole[3] > left or walk.whole[0] != 0:
-        count = list_actions(ways, walk, actions, features)
-        if count == 0:
-            return
-        log_probabilities(net, features, count, 1.0, chances)
-        step(ways, walk, actions[_draw(chances, count, seed)])
 
 
 @nb.njit(cache=True)

@@ -5,8 +5,8 @@
     python -m gnnlib.heads.combinatorial.vrp.train --preset small --out gnnlib/weights/vrp-policy
 
 generates instances, solves them with the project's own search (cached under ``runs/vrp``), and then trains in three
-parts: the graph network on edges and clients; the policy on the steps of the solutions, first of whole instances, then
-of what its own beginnings leave over (imitation); and the policy on the cost of what it constructs (REINFORCE).
+parts: the graph network on edges and clients; the value of all states, and the policy on tours, on the steps of the
+solutions (imitation); and the policy on the cost of what it constructs (REINFORCE).
 It measures on instances that took no part, and writes weights and card.
 Labels are continued after an interrupt in any case, training with ``--resume``.
 """
@@ -31,7 +31,6 @@ from gnnlib.heads.combinatorial.vrp.policy import Policy
 from gnnlib.heads.combinatorial.vrp.train_steps import (
     ImitationBatches,
     SamplingBatches,
-    correct_policy,
     encode_labels,
     sample_routes,
 )
@@ -74,10 +73,8 @@ class Preset:
     scores, imitation : FitConfig
     rewards : ReinforceConfig or None
         None ends the training after the imitation.
-    corrections : int
-        Rounds in which the search completes what the policy has begun, and the policy learns from that too.
-    taught : int
-        Training instances that the policy learns from; the scores learn from all.
+    taught, rewarded : int
+        Training instances that the policy imitates, and those of them that it is rewarded on; the scores learn from all.
     """
 
     width: int
@@ -87,12 +84,9 @@ class Preset:
     scores: FitConfig
     imitation: FitConfig
     rewards: ReinforceConfig | None
-    corrections: int = 1
     taught: int = 512
+    rewarded: int = 256
 
-
-_ROUNDS = 100
-"""Iterations of the search for each client that the policy has left over."""
 
 _SCORES = FitConfig(
     epochs=9,
@@ -104,7 +98,7 @@ _SCORES = FitConfig(
     monitor="found",
     mode="max",
 )
-_IMITATION = FitConfig(epochs=4, batch_size=16, learning_rate=4e-3, warmup_steps=30, ema_decay=0.99, monitor="step")
+_IMITATION = FitConfig(epochs=3, batch_size=16, learning_rate=4e-3, warmup_steps=30, ema_decay=0.99, monitor="step")
 _REWARDS = ReinforceConfig(
     epochs=20, batch_size=8, learning_rate=1e-3, warmup_steps=10, ema_decay=0.98, monitor="reward", mode="max"
 )
@@ -121,7 +115,7 @@ PRESETS = {
         (LabelPlan("train", 1024), _TOURS, LabelPlan("val", 64), LabelPlan("test", 64, low=100, rounds=2400)),
         _SCORES,
         _IMITATION,
-        replace(_REWARDS, epochs=2),
+        replace(_REWARDS, epochs=1),
         taught=1024,
     ),
     "base": Preset(
@@ -132,8 +126,8 @@ PRESETS = {
         replace(_SCORES, epochs=30),
         replace(_IMITATION, epochs=10),
         _REWARDS,
-        corrections=3,
         taught=8192,
+        rewarded=8192,
     ),
     "tiny": Preset(
         16,
@@ -212,17 +206,14 @@ def _train_policy(model: GraphModel, splits: dict[str, list[LabelledRoutes]], pr
     order = np.random.default_rng(course.seed).permutation(len(splits["train"]))[: preset.taught]
     taught = [splits["train"][i] for i in order.tolist()]
     train, val = encode_labels(taught, model), encode_labels(splits["val"], model)
-    config, steps = preset.imitation, list(train)
-    for number in range(preset.corrections + 1):
-        if number:
-            steps += correct_policy(taught, train, policy, rounds=_ROUNDS, seed=course.seed + number)
-        batches = ImitationBatches(steps, policy, config.batch_size, course.seed + number)
-        held = ImitationBatches(val, policy, config.batch_size)
-        result = course.part(f"imitation-{number}").fit(policy, batches, val=held, config=config)
-        _logger.info("after imitation %d: %s", number, measure_policy(model, splits["val"]))
-        if result.stopped_by != "epochs":
-            return False
-    return preset.rewards is None or _reward_policy(policy, train, val, preset.rewards, course)
+    config = preset.imitation
+    batches = ImitationBatches(train, policy, config.batch_size, course.seed)
+    held = ImitationBatches(val, policy, config.batch_size)
+    result = course.part("imitation").fit(policy, batches, val=held, config=config)
+    if result.stopped_by != "epochs":
+        return False
+    _logger.info("after imitation: %s", measure_policy(model, splits["val"]))
+    return preset.rewards is None or _reward_policy(policy, train[: preset.rewarded], val, preset.rewards, course)
 
 
 def _reward_policy(

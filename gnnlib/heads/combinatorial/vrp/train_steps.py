@@ -8,15 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gnnlib.errors import InputError
 from gnnlib.heads.combinatorial.vrp.head import StepBatch, StepPolicy
 from gnnlib.heads.combinatorial.vrp.policy import perceptrons, ways_of
-from gnnlib.heads.combinatorial.vrp.policy_ahead import estimate_rest
 from gnnlib.heads.combinatorial.vrp.policy_kernel import new_walk
-from gnnlib.heads.combinatorial.vrp.policy_walk import expert_steps, record_roll_out, wander
-from gnnlib.heads.combinatorial.vrp.problem import VRP
-from gnnlib.heads.combinatorial.vrp.travel import Travel
-from gnnlib.stop import MaxIterations
+from gnnlib.heads.combinatorial.vrp.policy_walk import expert_steps, record_roll_out
 from gnnlib.training import Rollouts
 
 if TYPE_CHECKING:
@@ -24,10 +19,10 @@ if TYPE_CHECKING:
 
     from gnnlib.encoder import GraphModel
     from gnnlib.heads.combinatorial.vrp.labels import LabelledRoutes
-    from gnnlib.heads.combinatorial.vrp.policy_kernel import Walk, Ways
+    from gnnlib.heads.combinatorial.vrp.policy_kernel import Ways
     from gnnlib.typing import FloatArray, IntArray
 
-__all__ = ["Encoded", "ImitationBatches", "SamplingBatches", "correct_policy", "encode_labels", "sample_routes"]
+__all__ = ["Encoded", "ImitationBatches", "SamplingBatches", "encode_labels", "sample_routes"]
 
 _SAMPLES = 8
 """Constructions of each instance whose mean is the baseline."""
@@ -43,23 +38,11 @@ class Encoded(NamedTuple):
         Place before and after each client.
     cost : float
         Of the expert's routes, in the unit of `ways`.
-    visited : tuple of int
-        Clients who were served before the expert took over; they are in none of its routes.
     """
-
-    def start(self) -> Walk:
-        """Return the walk from where the expert takes over."""
-        walk = new_walk(self.ways)
-        walk.visited[list(self.visited)] = True
-        walk.whole[3] -= len(self.visited)
-        walk.real[2] -= self.ways.load[list(self.visited)].sum()
-        walk.real[4], walk.real[5] = estimate_rest(self.ways, walk)
-        return walk
 
     ways: Ways
     neighbours: IntArray
     cost: float
-    visited: tuple[int, ...] = ()
 
 
 def encode_labels(labels: Sequence[LabelledRoutes], model: GraphModel) -> list[Encoded]:
@@ -72,64 +55,13 @@ def encode_labels(labels: Sequence[LabelledRoutes], model: GraphModel) -> list[E
     return encoded
 
 
-def _with_routes(ways: Ways, routes: Sequence[Sequence[int]], visited: tuple[int, ...] = ()) -> Encoded:
+def _with_routes(ways: Ways, routes: Sequence[Sequence[int]]) -> Encoded:
     neighbours, cost = np.zeros((len(ways.load), 2), np.int64), 0.0
     for route in routes:
         stops = [0, *route, 0]
         cost += float(ways.dist[stops[:-1], stops[1:]].sum())
         neighbours[list(route), 0], neighbours[list(route), 1] = stops[:-2], stops[2:]
-    return Encoded(ways, neighbours, cost, visited)
-
-
-def correct_policy(
-    labels: Sequence[LabelledRoutes], encoded: Sequence[Encoded], policy: StepPolicy, *, rounds: int, seed: int
-) -> list[Encoded]:
-    """Let the search complete what the policy has begun: experts' routes from states that the policy gets into.
-
-    The policy walks to a random point where the vehicle is at the depot; the search then routes those who are left.
-    So the policy learns from its own mistakes (S. Ross et al. 2011, *A reduction of imitation learning and structured
-    prediction to no-regret online learning*, algorithm 3.1). Tours have no such point and are left out.
-
-    Parameters
-    ----------
-    labels : sequence of LabelledRoutes
-    encoded : sequence of Encoded
-        Of the same instances.
-    policy : StepPolicy
-    rounds : int
-        Iterations of the search for each client left.
-    seed : int
-    """
-    from gnnlib.heads.combinatorial.vrp.api import solve_vrp
-
-    net, rng, found = perceptrons(policy), np.random.default_rng(seed), []
-    for one, code in zip(labels, encoded, strict=True):
-        if code.ways.settings[0] == 0.0 or one.problem.has_windows:
-            continue
-        walk = new_walk(code.ways)
-        wander(
-            code.ways, walk, net, rng.integers(1, 2**62, size=1), int(rng.uniform(0.15, 0.9) * one.problem.num_clients)
-        )
-        left = np.flatnonzero(~walk.visited)
-        if len(left) < 4:
-            continue
-        answer = solve_vrp(
-            _rest(one.problem, left), stop=MaxIterations(rounds * len(left)), seed=int(rng.integers(2**31))
-        )
-        routes = [left[np.array(route) - 1].tolist() for route in answer.routes]
-        found.append(_with_routes(code.ways, routes, tuple((np.flatnonzero(walk.visited)[1:]).tolist())))
-    return found
-
-
-def _rest(problem: VRP, left: IntArray) -> VRP:
-    """Return the problem of the clients who are left."""
-    coords = problem.travel.coords
-    if coords is None:
-        raise InputError("labels are made of problems with coordinates")
-    places = np.concatenate([[0], left])
-    return VRP(
-        Travel(coords[places], problem.travel.rounding), problem.vehicle_types, delivery=problem.delivery[left - 1]
-    )
+    return Encoded(ways, neighbours, cost)
 
 
 class ImitationBatches:
@@ -166,7 +98,9 @@ class ImitationBatches:
             for number in order[first : first + self.batch_size].tolist():
                 one = self.encoded[number]
                 random = rng.integers(1, 2**62, size=1)
-                parts.append((one.cost, expert_steps(one.ways, one.start(), one.neighbours, net, random, one.cost)))
+                parts.append(
+                    (one.cost, expert_steps(one.ways, new_walk(one.ways), one.neighbours, net, random, one.cost))
+                )
             yield _joined(parts)
 
 
