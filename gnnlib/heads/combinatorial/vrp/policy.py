@@ -163,7 +163,8 @@ def perceptrons(policy: StepPolicy) -> Perceptrons:
         if isinstance(module, torch.nn.Linear):
             weight, bias = module.weight.detach().double(), module.bias.detach().double()
             arrays += [np.ascontiguousarray(weight.numpy().T), bias.numpy().copy()]
-    return Perceptrons(*arrays, policy.faith.detach().double().numpy().copy())
+    arrays.append(policy.faith.detach().double().numpy().copy())
+    return Perceptrons(*arrays)
 
 
 def _policy_of(model: GraphModel) -> StepPolicy:

@@ -80,7 +80,8 @@ class _Steps:
 
 
 def _copy(walk: Walk) -> Walk:
-    return Walk(*(part.copy() for part in walk))
+    kept = walk.penalties.copy()
+    return Walk(walk.visited.copy(), walk.kinship.copy(), kept, walk.whole.copy(), walk.real.copy())
 
 
 def beam_search(policy: Policy, width: int) -> tuple[float, list[int]]:
