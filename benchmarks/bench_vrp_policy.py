@@ -1,6 +1,6 @@
 """The learned constructive policy alone: greedy, sampling, beam and tree search with the same weights.
 
-    python benchmarks/bench_vrp_policy.py               # about half an hour
+    python benchmarks/bench_vrp_policy.py               # about an hour, most of it for the tree search
     python benchmarks/bench_vrp_policy.py --count 4 --kinds cvrp
 
 Instances are the usual uniform ones with 100 clients, and tours of 50 and 100 cities (whole-number seeds, which no
