@@ -8,6 +8,8 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from gnnlib.heads.combinatorial.kernels.union_find import find_root
+
 if TYPE_CHECKING:
     from gnnlib.typing import FloatArray
 
@@ -54,7 +56,7 @@ def savings_routes(
         b = np.int64(near[a, pair[position] % width])
         if beside[a, 1] != 0 or beside[b, 1] != 0:
             continue
-        one, two = _root(root, a), _root(root, b)
+        one, two = find_root(root, a), find_root(root, b)
         if one == two or load[one] + load[two] > capacity + 1e-9:
             continue
         root[two] = one
@@ -62,14 +64,6 @@ def savings_routes(
         beside[a, 1 if beside[a, 0] != 0 else 0] = b
         beside[b, 1 if beside[b, 0] != 0 else 0] = a
     return _routes_from_chains(beside)
-
-
-@nb.njit(cache=True)
-def _root(root: npt.NDArray[np.int64], a: int) -> int:
-    while root[a] != a:
-        root[a] = root[root[a]]
-        a = root[a]
-    return a
 
 
 @nb.njit(cache=True)

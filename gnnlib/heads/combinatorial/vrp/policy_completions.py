@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numba as nb
 import numpy as np
 
+from gnnlib.heads.combinatorial.kernels.union_find import find_root
+
 if TYPE_CHECKING:
     from gnnlib.heads.combinatorial.vrp.policy_kernel import Ways
     from gnnlib.typing import BoolArray, FloatArray, IntArray
@@ -121,13 +123,7 @@ def rest_by_savings(
         a, b = pairs[number, 0], pairs[number, 1]
         if ends[a] > 1 or ends[b] > 1:
             continue
-        one, two = a, b
-        while root[one] != one:
-            root[one] = root[root[one]]
-            one = root[one]
-        while root[two] != two:
-            root[two] = root[root[two]]
-            two = root[two]
+        one, two = find_root(root, a), find_root(root, b)
         if one == two or loads[one] + loads[two] > 1.0 + 1e-9:
             continue
         root[two] = one
@@ -200,13 +196,7 @@ def rest_in_time(ways: Ways, pairs: IntArray, visited: BoolArray, tail: int, use
         a, b = pairs[number, 0], pairs[number, 1]
         if has_next[a] or has_before[b]:
             continue
-        one, two = a, b
-        while root[one] != one:
-            root[one] = root[root[one]]
-            one = root[one]
-        while root[two] != two:
-            root[two] = root[root[two]]
-            two = root[two]
+        one, two = find_root(root, a), find_root(root, b)
         if one == two or loads[one] + loads[two] > 1.0 + 1e-9:
             continue
         delta = spent[one] + dur[a, b]

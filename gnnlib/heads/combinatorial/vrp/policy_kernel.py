@@ -147,12 +147,13 @@ class Perceptrons(NamedTuple):
     faith: FloatArray
 
 
+@nb.njit(cache=True)
 def new_walk(ways: Ways) -> Walk:
     """Return a walk at the depot with nobody served."""
     places = len(ways.load)
     visited = np.zeros(places, np.bool_)
     visited[0] = True
-    whole = np.array([0, 0, 0, places - 1, 0], np.int64)
+    whole = np.array([0, 0, 0, places - 1, 0])
     real = np.array([0.0, ways.opening[0], ways.load.sum(), 0.0, 0.0, 0.0])
     walk = Walk(visited, np.zeros(places), ways.penalties.copy(), whole, real)
     walk.real[4], walk.real[5] = estimate_rest(ways, walk)

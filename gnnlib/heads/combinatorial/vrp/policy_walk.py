@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numba as nb
 import numpy as np
 
-from gnnlib.heads.combinatorial.vrp.policy_ahead import estimate_rest
 from gnnlib.heads.combinatorial.vrp.policy_kernel import (
     FIRST_EXCESS,
     NUM_ACTION_FEATURES,
@@ -20,6 +19,7 @@ from gnnlib.heads.combinatorial.vrp.policy_kernel import (
     describe_state,
     list_actions,
     log_probabilities,
+    new_walk,
     step,
 )
 
@@ -40,19 +40,6 @@ def _uniform(seed: IntArray) -> float:
     x ^= x << np.uint64(17)
     seed[0] = np.int64(x)
     return float(x >> np.uint64(11)) / 9007199254740992.0
-
-
-@nb.njit(cache=True)
-def _fresh_walk(ways: Ways) -> Walk:
-    """Compiled twin of `new_walk`."""
-    places = len(ways.load)
-    visited = np.zeros(places, np.bool_)
-    visited[0] = True
-    whole = np.array([0, 0, 0, places - 1, 0])
-    real = np.array([0.0, ways.opening[0], ways.load.sum(), 0.0, 0.0, 0.0])
-    walk = Walk(visited, np.zeros(places), ways.penalties.copy(), whole, real)
-    walk.real[4], walk.real[5] = estimate_rest(ways, walk)
-    return walk
 
 
 @nb.njit(cache=True)
@@ -122,7 +109,7 @@ def record_roll_out(
     actions, features, chances = np.empty(places, np.int64), np.empty((places, NUM_ACTION_FEATURES)), np.empty(places)
     rows = np.empty((places * places, NUM_ACTION_FEATURES))
     owner, chosen = np.empty(places * places, np.int64), np.empty(2 * places, np.int64)
-    walk, filled, steps = _fresh_walk(ways), 0, 0
+    walk, filled, steps = new_walk(ways), 0, 0
     while True:
         count = list_actions(ways, walk, actions, features)
         if count == 0:
