@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["AutoClassifier", "AutoRegressor"]
 
 
-class _AutoEstimator(BaseEstimator):
+class _AutoEstimator(BaseEstimator, ABC):
     """What both estimators share."""
 
     _task: Task
@@ -120,8 +121,9 @@ class _AutoEstimator(BaseEstimator):
         )
         return self
 
+    @abstractmethod
     def _encode(self, target: Any) -> Any:
-        raise NotImplementedError
+        """Return the target as the search wants it."""
 
     def _answer(self, X: Any) -> FloatArray:
         check_is_fitted(self, "_fitted")

@@ -111,9 +111,9 @@ class Source:
                 frame[column] = frame[column].astype(object).map(str, na_action="ignore")
         known = y.notna()
         frame, y = frame[known].reset_index(drop=True), y[known]
-        return frame, np.unique(y.astype(str), return_inverse=True)[
-            1
-        ] if self.task == "classification" else y.to_numpy()
+        if self.task == "classification":
+            return frame, np.unique(y.astype(str), return_inverse=True)[1]
+        return frame, y.to_numpy()
 
 
 @dataclass(frozen=True)
@@ -330,7 +330,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; see the module."""
     parser = argparse.ArgumentParser(description="Try the pipelines of the language on public tables.")
     parser.add_argument("--store", default="sqlite:///runs/experience.db", help="address of the experience store")
-    parser.add_argument("--data", type=Path, help="folder of the tables; default: GNNLIB_DATA/automl")
+    parser.add_argument("--data", type=Path, help="folder of the tables; default: automl in GNNLIB_DATA, or in data")
     parser.add_argument("--task", choices=TASKS, help="default: both")
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin no pair later than that")
     parser.add_argument("--limit", type=float, default=Settings.limit_s, help="seconds of one pair")
@@ -338,7 +338,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--pipelines", type=int, default=Settings.pipelines, help="for each task")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    folder = given.data or Path(os.environ.get("GNNLIB_DATA") or "../shared/data") / "automl"
+    folder = given.data or Path(os.environ.get("GNNLIB_DATA") or "data") / "automl"
     sources = read_sources(folder, tasks=TASKS if given.task is None else (given.task,))
     settings = Settings(limit_s=given.limit, rows=given.rows, pipelines=given.pipelines)
     began, count, current = time.perf_counter(), 0, ""
