@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 
 import gnnlib
+from gnnlib.heads.combinatorial.tsp.api import solve_tsp
+from gnnlib.heads.combinatorial.tsp.problem import TSP
 from gnnlib.heads.combinatorial.vrp.baselines import nearest_neighbour, savings
 from gnnlib.heads.combinatorial.vrp.generate import uniform_vrp
 from gnnlib.heads.combinatorial.vrp.graph import near_clients
 from gnnlib.heads.combinatorial.vrp.labels import uniform_tour
 from gnnlib.heads.combinatorial.vrp.policy import WEIGHTS, construct_routes, pilot_routes
 from gnnlib.heads.combinatorial.vrp.priors import arc_scores, order_neighbours
+from gnnlib.stop import MaxIterations
 
 PROBLEMS = [uniform_vrp(40, seed=seed) for seed in range(500, 506)]
 
@@ -38,10 +41,24 @@ def test_the_policy_beats_savings_and_search_beats_greed(model):
     assert tree < greedy
 
 
-def test_the_policy_knows_more_of_tours_than_the_bound_that_it_reads(model):
-    tours = [uniform_tour(50, seed=seed) for seed in range(700, 712)]
-    learned = np.mean([construct_routes(tour, model=model).cost for tour in tours])
-    assert learned < np.mean([pilot_routes(tour).cost for tour in tours])
+def test_greedy_tours_of_fifty_cities_are_within_a_percent(model):
+    tours = [uniform_tour(50, seed=seed) for seed in range(700, 730)]
+    best = [
+        solve_tsp(TSP.from_matrix(tour.travel.distance_matrix()), stop=MaxIterations(1000), seed=0).length
+        for tour in tours
+    ]
+    greedy = np.array([construct_routes(tour, model=model).cost for tour in tours]) / best
+    beam = (
+        np.array([construct_routes(tour, decoder="beam", effort=16, model=model).cost for tour in tours[:8]]) / best[:8]
+    )
+    assert (greedy > 1.0 - 1e-9).all()
+    assert greedy.mean() < 1.01
+    assert beam.mean() < 1.002
+
+
+def test_learning_has_not_made_the_policy_worse_than_looking_ahead(model):
+    ratios = [construct_routes(one, model=model).cost / pilot_routes(one).cost for one in PROBLEMS]
+    assert np.mean(ratios) < 1.01
 
 
 def test_likely_arcs_are_those_of_good_routes(model):

@@ -105,7 +105,7 @@ _REWARDS = ReinforceConfig(
 
 _TOURS = LabelPlan("train", 1024, kinds=("tour",))
 
-#: "small" is what ships: half an hour on one quiet core, a quarter of it for the labels. "base" is meant for a dozen
+#: "small" is what ships: ten minutes on one quiet core beside those for the labels. "base" is meant for a dozen
 #: cores and hours. "tiny" is for tests.
 PRESETS = {
     "small": Preset(
