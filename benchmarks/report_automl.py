@@ -91,7 +91,13 @@ def _alone(stop: float, groups: dict[tuple[str, str], dict[str, Row]]) -> list[s
     if not timed:
         return []
     kept = sum(second <= 1.05 * stop + 1.0 for second in timed)
-    return [f"Stop {stop:g} s without peers: kept in {kept} of {len(runs)} runs, longest {max(timed):.1f} s.", ""]
+    first = max((run["first_s"] for run in runs if run.get("first_s") is not None), default=float("nan"))
+    load = statistics.median(run.get("load", float("nan")) for run in runs)
+    return [
+        f"Stop {stop:g} s without peers, beside other work (load average {load:.1f} in the median): kept in {kept} of "
+        f"{len(runs)} runs, longest {max(timed):.1f} s, slowest first answer {first:.1f} s.",
+        "",
+    ]
 
 
 def _details(stop: float, groups: dict[tuple[str, str], dict[str, Row]]) -> list[str]:
@@ -139,7 +145,7 @@ def lines() -> list[str]:
         "log loss for more and RMSE for numbers (lower is better). Families of these tables are not in the data that the "
         "portfolio and the recommender were made from. LightGBM, HistGB and the forest run with their "
         "defaults and know no stop. A stop counts as kept up to 5 % + 1 s; imports come before the "
-        "clock for all.",
+        "clock for all. Runs were made over several commits; the newer ones name theirs in the JSON.",
         "",
     ]
     stops = sorted({float(key.split("|")[3]) for key in payload["rows"] if key.startswith("gnnlib|")})
