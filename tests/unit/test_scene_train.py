@@ -82,6 +82,19 @@ def test_batches_of_an_epoch_repeat_and_epochs_differ(scenes):
     assert (first.weight > 0).all()
 
 
+def test_graphs_are_built_once_and_stay_whole(scenes):
+    batches = SceneBatches([*scenes, *scenes], 2, seed=5)
+    assert len(batches) == 6 and len(batches.scenes) == 2
+    list(batches(1))
+    kept = {key: graph.num_edges for key, graph in batches.graphs.items()}
+    first = next(iter(batches(2)))
+    for epoch in range(2, 6):
+        list(batches(epoch))
+    assert all(batches.graphs[key].num_edges == edges for key, edges in kept.items())
+    assert torch.equal(next(iter(SceneBatches([*scenes, *scenes], 2, seed=5)(2))).x, first.x)  # as after a resume
+    assert {step % 2 for _, _, step in batches.graphs} == {1}
+
+
 def test_scenes_too_short_to_learn_from_are_refused(scenes):
     with pytest.raises(InputError, match="at least 26 steps"):
         SceneBatches([scenes[0].window(0, 25)], 2)

@@ -114,10 +114,13 @@ class ModeLayer(nn.Module):
     ----------
     width : int
         Channels W.
+    dropout : float, default 0
+        Share of each part's result that is left out in training.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, dropout: float = 0.0) -> None:
         super().__init__()
+        self.drop = nn.Dropout(dropout)
         self.norm_cross, self.norm_self, self.norm_forward = (nn.LayerNorm(width) for _ in range(3))
         self.query = nn.Linear(width, width, bias=False)
         self.key_value = nn.Linear(width, 2 * width, bias=False)
@@ -131,10 +134,10 @@ class ModeLayer(nn.Module):
         """Return new modes [A, K, W]; `heard` [A, S, W] with `mask` [A, S], where at least one is true."""
         key, value = self.key_value(heard).chunk(2, dim=-1)
         found = _attend(self.query(self.norm_cross(modes)), key, value, mask)
-        modes = modes + self.cross_out(found)
+        modes = modes + self.drop(self.cross_out(found))
         query, key, value = self.own(self.norm_self(modes)).chunk(3, dim=-1)
-        modes = modes + self.own_out(_attend(query, key, value, None))
-        return modes + self.down(F.silu(self.up(self.norm_forward(modes))))
+        modes = modes + self.drop(self.own_out(_attend(query, key, value, None)))
+        return modes + self.drop(self.down(F.silu(self.up(self.norm_forward(modes)))))
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
@@ -164,6 +167,8 @@ class TrajectoryHead(Head):
         Rounds of attention.
     dt : float, default 0.1
         Seconds between steps.
+    dropout : float in [0, 1), default 0
+        Share of the agents' embeddings and of each result of the attention that is left out in training.
 
     Examples
     --------
@@ -179,7 +184,14 @@ class TrajectoryHead(Head):
     spec = SCENE_SPEC
 
     def __init__(
-        self, width: int, modes: int = 6, horizon: int = 30, degree: int = 7, layers: int = 2, dt: float = 0.1
+        self,
+        width: int,
+        modes: int = 6,
+        horizon: int = 30,
+        degree: int = 7,
+        layers: int = 2,
+        dt: float = 0.1,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.modes, self.horizon, self.degree, self.dt = modes, horizon, degree, dt
@@ -188,7 +200,8 @@ class TrajectoryHead(Head):
         self.spread = nn.Linear(width, (modes + 1) * width)
         self.sender = nn.Linear(width, width, bias=False)
         self.nothing = nn.Parameter(torch.zeros(width))
-        self.layers = nn.ModuleList(ModeLayer(width) for _ in range(layers))
+        self.drop = nn.Dropout(dropout)
+        self.layers = nn.ModuleList(ModeLayer(width, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.path = nn.Linear(width, 2 * degree)
         self.scale = nn.Linear(width, 2 * _SCALE_TERMS)
@@ -213,7 +226,7 @@ class TrajectoryHead(Head):
         if seen is None:
             raise InputError("the graph of a TrajectoryHead needs the features `x`")
         own = F.silu(self.history(seen.index_select(0, agents)[:, :AGENT_FEATURES]))
-        state = F.silu(self.join(torch.cat([embedding.node.index_select(0, agents), own], dim=-1)))
+        state = F.silu(self.join(self.drop(torch.cat([embedding.node.index_select(0, agents), own], dim=-1))))
         modes = self.spread(state).unflatten(-1, (self.modes + 1, -1))
         heard, mask = self._heard(embedding, graph, incoming)
         for layer in self.layers:
@@ -264,14 +277,17 @@ def trajectory_losses(output: Output, graph: GraphLike) -> dict[str, Tensor]:
     dict
         "mode" (Laplace likelihood of the mode nearest to the truth, per step), "distance" (its mean and final
         distance), "miss" (whether it ends farther than 2 m from the truth, softened), "choice" (cross-entropy of the
-        modes' probabilities against a softmin of their distances), "single" (likelihood and distance of the best
-        guess).
+        modes' probabilities against a softmin of their distances), "density" (likelihood of the mixture of all modes,
+        at each step for itself), "single" (likelihood and distance of the best guess).
     """
     trajectories, truth, weight = _with_truth(output, graph)
     modes = trajectories.logit.shape[1]
     average, final = displacements(trajectories.path, truth)
     distance = 0.4 * average + 0.6 * final
-    likelihood = _laplace(trajectories, truth)
+    each = _laplace_by_step(trajectories, truth)
+    known = (~truth[..., 0].isnan()).to(truth.dtype)
+    likelihood = _over_known(each, known.unsqueeze(1))
+    mixed = -torch.logsumexp(torch.log_softmax(trajectories.logit, dim=1).unsqueeze(-1) - each[:, :modes], dim=1)
     best = distance[:, :modes].detach().argmin(dim=1, keepdim=True)
     target = torch.softmax(-distance[:, :modes].detach() / _SOFTNESS_M, dim=1)
     miss = torch.sigmoid((final.gather(1, best).squeeze(1) - MISS_M) / _SOFTNESS_M)
@@ -281,6 +297,7 @@ def trajectory_losses(output: Output, graph: GraphLike) -> dict[str, Tensor]:
         "distance": (distance.gather(1, best).squeeze(1) * weight).sum(),
         "miss": (miss * weight).sum(),
         "choice": (choice * weight).sum(),
+        "density": (_over_known(mixed, known) * weight).sum(),
         "single": ((0.5 * likelihood[:, -1] + distance[:, -1]) * weight).sum(),
     }
 
@@ -330,9 +347,12 @@ def _with_truth(output: Output, graph: GraphLike) -> tuple[Trajectories, Tensor,
     return output, truth, weight / weight.sum().clamp(min=1e-6)
 
 
-def _laplace(trajectories: Trajectories, truth: Tensor) -> Tensor:
-    """Negative log-likelihood per step [A, K + 1], over the known steps."""
-    known = (~truth[..., 0].isnan()).to(truth.dtype).unsqueeze(1)
+def _laplace_by_step(trajectories: Trajectories, truth: Tensor) -> Tensor:
+    """Negative log-likelihoods [A, K + 1, T]; of no meaning where the truth is unknown."""
     away = (trajectories.path - truth.nan_to_num().unsqueeze(1)).abs()
-    value = (away * torch.exp(-trajectories.log_scale) + trajectories.log_scale + math.log(2.0)).sum(-1)
-    return (value * known).sum(-1) / known.sum(-1).clamp(min=1.0)
+    return (away * torch.exp(-trajectories.log_scale) + trajectories.log_scale + math.log(2.0)).sum(-1)
+
+
+def _over_known(values: Tensor, known: Tensor) -> Tensor:
+    """Mean over the known steps, [..., T] to [...]."""
+    return (values * known).sum(-1) / known.sum(-1).clamp(min=1.0)

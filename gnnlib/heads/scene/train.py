@@ -84,19 +84,20 @@ _FIT = FitConfig(
     batch_size=8,
     learning_rate=2e-3,
     warmup_steps=200,
-    weight_decay=0.02,
+    weight_decay=0.05,
     clip_norm=5.0,
-    loss_weights={"mode": 0.5, "distance": 1.0, "miss": 0.5, "choice": 0.5, "single": 0.5},
-    ema_decay=0.997,
+    loss_weights={"mode": 0.5, "distance": 1.0, "miss": 0.5, "choice": 0.5, "density": 0.25, "single": 0.5},
+    ema_decay=0.998,
     monitor="min_fde",
     checkpoint_every=100,
 )
 
 PRESETS = {
-    "scene": Preset(("ngsim",), 2, 112, 96, 48, 3, 2, replace(_FIT, epochs=30)),
-    "all": Preset(("ngsim", "womd", "av2", "nuscenes"), 1, 0, 96, 48, 3, 2, replace(_FIT, epochs=26)),
+    "scene": Preset(("ngsim",), 2, 112, 96, 48, 3, 2, replace(_FIT, epochs=28)),
+    "all": Preset(("ngsim", "womd", "av2", "nuscenes"), 1, 0, 96, 48, 3, 2, replace(_FIT, epochs=28)),
 }
 
+_DROPOUT = 0.1
 _KINDS = ("intersection", "roundabout", "intersection", "merge", "intersection", "highway", "street")
 _GENERATED_STEPS = 65
 _NOISE_M = 0.02
@@ -122,7 +123,7 @@ def build_model(preset: Preset, *, seed: int = 0) -> GraphModel:
         seed=for_encoder,
     )
     with seeded_parameters(for_head):
-        return GraphModel(encoder, TrajectoryHead(preset.width, layers=preset.layers))
+        return GraphModel(encoder, TrajectoryHead(preset.width, layers=preset.layers, dropout=_DROPOUT))
 
 
 def train_model(
