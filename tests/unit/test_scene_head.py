@@ -94,6 +94,15 @@ def test_the_model_survives_saving(tmp_path):
     assert_save_load_identity(small_model())
 
 
+def test_dropout_is_for_training_only(graph):
+    torch.manual_seed(0)
+    model = GraphModel(Encoder([SCENE_SPEC], width=16, depth=1), TrajectoryHead(16, dropout=0.5))
+    model.train()
+    assert not torch.equal(model(graph).path, model(graph).path)
+    model.eval()
+    assert torch.equal(model(graph).path, model(graph).path)
+
+
 def test_incoming_edges_are_listed_by_receiver():
     assert incoming_edges(torch.tensor([1, 0, 1, 3]), 4).tolist() == [[1, -1], [0, 2], [-1, -1], [3, -1]]
 
@@ -142,6 +151,13 @@ def test_metrics_count_a_miss_beyond_two_metres():
     assert found["min_fde"] == pytest.approx(2.5, abs=1e-4)
 
 
+def test_the_density_is_that_of_the_mixture_at_each_step():
+    output, graph = made_up([[[1.0, 0.0], [0.0, 0.0]], [[0.0, 3.0], [5.0, 0.0]]], [[0.0, 0.0], [torch.nan, torch.nan]])
+    output.logit = torch.log(torch.tensor([[0.25, 0.75]]))
+    density = 0.25 * np.exp(-1.0) / 4.0 + 0.75 * np.exp(-3.0) / 4.0  # product of two Laplace densities of scale 1
+    assert trajectory_losses(output, graph)["density"].item() == pytest.approx(-np.log(density), abs=1e-4)
+
+
 def test_weights_decide_who_counts():
     first, graph = made_up([[[1.0, 0.0]]], [[0.0, 0.0]])
     both = Trajectories(*(torch.cat([part, part]) for part in (first.path, first.log_scale, first.logit, first.state)))
@@ -179,7 +195,7 @@ def test_fewer_modes_are_the_most_probable_ones():
         torch.log(torch.tensor([[0.1, 0.6, 0.3]])),
         torch.zeros(1, 1),
     )
-    path, _, probability = choose_modes(output, 2)
+    path, _, probability = choose_modes(output, 2, is_covering=False)
     assert path[0, :, 0, 0].tolist() == [1.0, 2.0]
     assert probability[0].tolist() == pytest.approx([2 / 3, 1 / 3])
     assert choose_modes(output, 1)[0][0, 0, 0, 0] == 3.0  # the best guess, not a mode

@@ -44,7 +44,8 @@ def predict_trajectories(
     scene : Scene
         At 10 steps a second; with or without a map.
     modes : int in 1 .. 6, default 6
-        Futures per agent. 1 asks for the best single guess, which is no copy of one of the six.
+        Futures per agent, placed so that one of six ends within 2 m of the truth as probably as may be (see
+        `coverage.cover`). 1 asks for the best single guess, which is no copy of one of the six.
     at_step : int, optional
         The last observed step; by default the last one of the scene.
     history : int in 2 .. 20, default 20

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from gnnlib.errors import InputError
+from gnnlib.heads.scene.coverage import ROUNDS, Modes, cover
 from gnnlib.heads.scene.graph import to_scene_frame
 from gnnlib.heads.scene.result import Prediction
 
@@ -43,7 +44,7 @@ def decode(
     model : GraphModel
         With a `TrajectoryHead`.
     modes : int in 1 .. K
-        1 takes the best guess; fewer than K the most probable ones.
+        1 takes the best guess; more take the most probable of the K modes, see `choose_modes`.
     at_step : int
         The step of the graph.
     horizon : int
@@ -57,8 +58,8 @@ def decode(
     """
     if graph.pose is None or graph.row is None:
         raise InputError("`graph` must come from scene_graph")
-    path, log_scale, probability = choose_modes(output, modes)
-    path, scale = path[:, :, :horizon], np.exp(log_scale[:, :, :horizon])
+    path, scale, probability = choose_modes(output, modes)
+    path, scale = path[:, :, :horizon], scale[:, :, :horizon]
     factor = getattr(model.head, "region_factor", None)
     radius = None
     if isinstance(factor, torch.Tensor) and bool((factor > 0.0).all()):
@@ -77,26 +78,31 @@ def decode(
     )
 
 
-def choose_modes(output: Trajectories, modes: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return paths [A, modes, T, 2], logarithms of scales, probabilities [A, modes] of some of the predicted modes.
+def choose_modes(output: Trajectories, modes: int, *, is_covering: bool = True) -> Modes:
+    """Return paths and scales [A, modes, T, 2] and probabilities [A, modes] of some of the predicted modes.
 
     Parameters
     ----------
     output : Trajectories
     modes : int in 1 .. K
         1: the best guess; K: all; else the most probable, with probabilities that sum to 1 again.
+    is_covering : bool, default True
+        Move the K modes first so that they leave out as little probability as may be, see `coverage.cover`; otherwise
+        they stay as the network gave them.
     """
     most = output.logit.shape[1]
     if isinstance(modes, bool) or not isinstance(modes, int) or not 1 <= modes <= most:
         raise InputError(f"`modes` must be an integer from 1 to {most}, found {modes!r}")
-    path, log_scale = (part.detach().double().numpy() for part in (output.path, output.log_scale))
+    path = output.path.detach().double().numpy()
+    scale = output.log_scale.detach().double().exp().numpy()
     if modes == 1:
-        return path[:, -1:], log_scale[:, -1:], np.ones((len(path), 1))
-    probability = torch.softmax(output.logit.detach().double(), dim=1).numpy()
-    order = np.argsort(-probability, axis=1, kind="stable")[:, :modes]
+        return Modes(path[:, -1:], scale[:, -1:], np.ones((len(path), 1)))
+    learned = Modes(path[:, :most], scale[:, :most], torch.softmax(output.logit.detach().double(), dim=1).numpy())
+    found = cover(learned, rounds=ROUNDS if is_covering else 0)
+    order = np.argsort(-found.probability, axis=1, kind="stable")[:, :modes]
     rows = np.arange(len(path))[:, None]
-    chosen = probability[rows, order]
-    return path[rows, order], log_scale[rows, order], chosen / chosen.sum(axis=1, keepdims=True)
+    chosen = found.probability[rows, order]
+    return Modes(found.path[rows, order], found.scale[rows, order], chosen / chosen.sum(axis=1, keepdims=True))
 
 
 def _spread(scale: FloatArray) -> FloatArray:
@@ -189,10 +195,10 @@ def calibrate(model: GraphModel, train: Iterable[SceneGraph], val: Iterable[Scen
     scores = []
     for graph in val:
         output = _trajectories(model, graph)
-        path, log_scale, _ = choose_modes(output, output.logit.shape[1])
+        path, scale, _ = choose_modes(output, output.logit.shape[1])
         if graph.truth is None:
             raise InputError("calibration needs graphs with `truth`")
-        scores.append(region_scores(path, np.exp(log_scale), graph.truth.double().numpy()))
+        scores.append(region_scores(path, scale, graph.truth.double().numpy()))
     centre, whitening = state_statistics(torch.cat(states))
     buffers = dict(model.head.named_buffers())
     buffers["state_centre"].copy_(centre)
