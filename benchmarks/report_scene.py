@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import matplotlib as mpl
@@ -18,16 +19,67 @@ TITLES = {
     "nuscenes": "nuScenes mini (interpolated, optimistic)",
 }
 
+GOALS = {
+    "ngsim": {"min_ade": 0.48, "min_fde": 0.85, "missed": 0.07, "guess_fde": 2.4},
+    "womd": {"min_ade": 0.40, "min_fde": 0.90, "missed": 0.10, "guess_fde": 2.3},
+    "av2": {"min_ade": 0.38, "min_fde": 0.80, "missed": 0.045},
+}
+"""What was to be reached by a model trained on all train splits."""
+
+SHIPPED_GOALS = {"ngsim": GOALS["ngsim"], "womd": {"min_fde": 1.30}}
+FIGURES = {"min_ade": "minADE6", "min_fde": "minFDE6", "missed": "miss rate of six", "guess_fde": "minFDE1"}
+SHIPPED = "gnnlib, shipped weights"
+
 
 def spread(values: list[float], digits: int = 2) -> str:
     mean, low, high = values
     return f"{mean:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
-def prediction_section(payload: dict[str, Any]) -> list[str]:
-    lines = ["## Scenes: open-loop prediction", "", taken(payload), "", f"{payload['protocol']}.", ""]
+def seed_means(rows: dict[str, Any]) -> dict[str, Any]:
+    """Rows of the mean over the seeds of each model that has several: mean, least and greatest of every figure."""
+    seeds: dict[str, list[Any]] = {}
+    for name, row in rows.items():
+        found = re.fullmatch(r"(.+?)(?:-|, seed )(\d+)", name)
+        if found:
+            seeds.setdefault(found[1], []).append(row)
+    means = {}
+    for name, group in seeds.items():
+        if len(group) > 1:
+            row = {"modes": group[0]["modes"]}
+            for key, value in group[0].items():
+                if isinstance(value, list) and len(value) == 3 and isinstance(value[0], float):
+                    each = [other[key][0] for other in group]
+                    row[key] = [sum(each) / len(each), min(each), max(each)]
+            means[f"{name}: mean and range of {len(group)} seeds"] = row
+    return means
+
+
+def goal_lines(payload: dict[str, Any]) -> list[str]:
+    """Tell which goals were met, by the mean over seeds of the models of all train splits and by the shipped one."""
+    lines = []
     for source, part in payload["sources"].items():
         rows = part["rows"]
+        ours = {name: row for name, row in (seed_means(rows) or rows).items() if name.startswith("gnnlib, all")}
+        for label, row, goals in (
+            *((name, row, GOALS) for name, row in ours.items()),
+            ("shipped weights", rows.get(SHIPPED), SHIPPED_GOALS),
+        ):
+            for key, goal in goals.get(source, {}).items() if row else ():
+                value = row[key][0]
+                verdict = "met" if value <= goal else "**missed**"
+                lines.append(
+                    [TITLES[source], label.removeprefix("gnnlib, "), FIGURES[key], f"{goal:g}", f"{value:.3f}", verdict]
+                )
+    return ["### Goals", "", *table(["source", "weights", "figure", "goal", "measured", ""], lines)] if lines else []
+
+
+def prediction_section(payload: dict[str, Any]) -> list[str]:
+    lines = ["## Scenes: open-loop prediction", "", taken(payload), "", f"{payload['protocol']}.", ""]
+    lines += [payload["note"], ""] if "note" in payload else []
+    lines += goal_lines(payload)
+    for source, part in payload["sources"].items():
+        rows = part["rows"] | seed_means(part["rows"])
         lines += [f"### {TITLES[source]}: {part['windows']} vehicles in {part['scenes']} scenes", ""]
         lines += table(
             ["predictor", "K", "minADE", "minFDE", "miss rate", "brier-minFDE", "ADE, K = 1", "FDE, K = 1"],
@@ -45,7 +97,7 @@ def prediction_section(payload: dict[str, Any]) -> list[str]:
                 for name, row in rows.items()
             ),
         )
-        learned = {name: row for name, row in rows.items() if "nll" in row}
+        learned = {name: row for name, row in rows.items() if "calibration_error" in row}
         lines += table(
             [
                 "predictor",
@@ -226,8 +278,33 @@ def closed_loop_section(payload: dict[str, Any]) -> list[str]:
         ["policy", *(key.replace("_", " ") for key in keys)],
         ([name, *(f"{row['open_loop_3s'].get(key, '-')}" for key in keys)] for name, row in policies.items()),
     )
+    lines += ablation_lines(payload["ablation"]) if payload.get("ablation") else []
     rest = {key: payload[key] for key in ("cases", "kinematic_residual", "step_ms") if key in payload}
     return [*lines, *table(["figure", "value"], flat("", rest))]
+
+
+def ablation_lines(steps: dict[str, Any]) -> list[str]:
+    """Return the steps of the ablation, and whether each preset fails no more often than the one before."""
+    rows = []
+    for name, step in steps.items():
+        before, after = step["failed_per_100"]
+        verdict = "falls" if after < before else "stays" if after == before else "rises"
+        told = verdict if step["p"] < 0.05 or verdict == "stays" else f"{verdict}, within chance"
+        rows.append(
+            [name, f"{before:g} to {after:g}", str(step["avoided"]), str(step["added"]), f"{step['p']:g}", told]
+        )
+    goal = all(step["failed_per_100"][1] < step["failed_per_100"][0] for step in list(steps.values())[:4])
+    sure = all(
+        step["failed_per_100"][1] < step["failed_per_100"][0] and step["p"] < 0.05 for step in list(steps.values())[:2]
+    )
+    met = "met" if goal else "met from M0 to M2 only" if sure else "not met"
+    return [
+        "### The ablation in pairs: all seeds of training together",
+        "",
+        f"Goal: failures fall from M0 to M2 and on. {met.capitalize()}.",
+        "",
+        *table(["step", "failed per 100", "failures avoided", "added", "p", "failures"], rows),
+    ]
 
 
 def animation_section(payload: dict[str, Any]) -> list[str]:
