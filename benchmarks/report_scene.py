@@ -60,7 +60,8 @@ def goal_lines(payload: dict[str, Any]) -> list[str]:
     lines = []
     for source, part in payload["sources"].items():
         rows = part["rows"]
-        ours = {name: row for name, row in (seed_means(rows) or rows).items() if name.startswith("gnnlib, all")}
+        ours = {name: row for name, row in rows.items() if re.fullmatch(r"gnnlib, all-\d+", name)}
+        ours = {name: row for name, row in seed_means(rows).items() if name.startswith("gnnlib, all")} or ours
         for label, row, goals in (
             *((name, row, GOALS) for name, row in ours.items()),
             ("shipped weights", rows.get(SHIPPED), SHIPPED_GOALS),
@@ -155,7 +156,7 @@ def picture_lines(payload: dict[str, Any]) -> list[str]:
     figure, axes = plt.subplots(1, 2, figsize=(9.0, 3.4))
     for source, part in payload["sources"].items():
         for name, row in part["rows"].items():
-            if "miss_by_step" not in row or not name.startswith("gnnlib"):
+            if "miss_by_step" not in row or not name.startswith("gnnlib") or name.endswith(")"):
                 continue
             style = "-" if "shipped" in name else "--"
             seconds = [0.5 * (number + 1) for number in range(len(row["miss_by_step"]))]

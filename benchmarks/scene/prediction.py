@@ -5,7 +5,6 @@ Whatever is measured predicts the same vehicles from the same past. Intervals co
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,8 +20,7 @@ from gnnlib.heads.scene.baselines import BASELINES, Ridge
 from gnnlib.heads.scene.baselines_learned import HiVTLike, VectorNetLike
 from gnnlib.heads.scene.decode import choose_modes, unfamiliarity
 from gnnlib.heads.scene.generate import RARE_EVENTS, generate_scene, generate_with_event
-from gnnlib.heads.scene.graph import scene_graph, to_scene_frame
-from gnnlib.heads.scene.head import Trajectories
+from gnnlib.heads.scene.graph import SceneGraph, scene_graph, to_scene_frame
 from gnnlib.heads.scene.metrics import (
     bootstrap_by_scene,
     collisions,
@@ -37,6 +35,8 @@ from gnnlib.heads.scene.training.windows import FUTURE, PAST, SOURCES, SceneWind
 
 if TYPE_CHECKING:
     import argparse
+
+    from gnnlib.heads.scene.head import Trajectories
 
 NOTE = (
     "The six modes of every network, the learned baselines included, are moved by `coverage.cover`; the rows that say so "
@@ -58,22 +58,21 @@ class Answer(NamedTuple):
     unfamiliarity: np.ndarray | None = None
 
 
-Predictor = Callable[[SceneWindow], Answer]
-
-
 def past_of(window: SceneWindow) -> np.ndarray:
     return window.scene.xy[window.rows, window.start : window.start + PAST]
 
 
-def simple(baseline: Any) -> Predictor:
-    return lambda window: Answer(*baseline(past_of(window), window.scene.dt, FUTURE))
+def simple(baseline: Any, window: SceneWindow) -> Answer:
+    return Answer(*baseline(past_of(window), window.scene.dt, FUTURE))
 
 
 @torch.inference_mode()
-def network(model: Any, window: SceneWindow, *, is_covering: bool = True) -> Answer:
-    graph = scene_graph(window.scene, at_step=window.at_step, rows=window.rows.tolist())
-    output = model(graph)
-    assert isinstance(output, Trajectories)
+def heard(model: Any, graphs: list[SceneGraph]) -> list[Trajectories]:
+    """Return what a network says of each window's graph."""
+    return [model(graph) for graph in graphs]
+
+
+def answer(model: Any, graph: SceneGraph, output: Trajectories, *, is_covering: bool = True) -> Answer:
     path, scale, probability = choose_modes(output, output.logit.shape[1], is_covering=is_covering)
     guess, _, _ = choose_modes(output, 1)
     pose = graph.pose.numpy()
@@ -98,24 +97,31 @@ def auroc(unusual: np.ndarray, usual: np.ndarray) -> float | None:
     return round(float((ranks.mean() - 0.5 * (len(unusual) + 1)) / len(usual)), 4)
 
 
-def warning_signal(model: GraphModel, number: int) -> dict[str, float | None]:
-    """How well the unfamiliarity tells agents in rare events, 1 s after they began, from agents of ordinary scenes."""
-    usual, unusual = [], {name: [] for name in RARE_EVENTS}
+def ordinary_and_rare(number: int) -> tuple[list[Any], list[Any]]:
+    """Ordinary scenes with the step to predict at, and scenes with a rare event, the step and the agents concerned."""
+    usual, rare = [], []
     for name, kinds in RARE_EVENTS.items():
         for seed in range(number):
             kind = kinds[seed % len(kinds)]
-            plain = generate_scene(kind, seed=60_000 + seed, num_steps=60)
-            usual.append(predict_trajectories(plain, at_step=30, model=model).unfamiliarity)
+            usual.append((generate_scene(kind, seed=60_000 + seed, num_steps=60), 30))
             try:
                 scene, event = generate_with_event(kind, seed=70_000 + seed, num_steps=60, rare=name)
             except GnnlibError:  # nobody could do it on this road
                 continue
-            if event is None:
-                continue
-            prediction = predict_trajectories(scene, at_step=min(event.step + 10, 59), model=model)
-            concerned = [prediction.agents.index(a) for a in (event.doer, event.concerned) if a in prediction.agents]
-            unusual[name].extend(prediction.unfamiliarity[concerned].tolist())
-    ordinary = np.concatenate(usual)
+            if event is not None:
+                rare.append((name, scene, min(event.step + 10, 59), (event.doer, event.concerned)))
+    return usual, rare
+
+
+def warning_signal(model: GraphModel, scenes: tuple[list[Any], list[Any]]) -> dict[str, float | None]:
+    """How well the unfamiliarity tells agents in rare events, 1 s after they began, from agents of ordinary scenes."""
+    usual, rare = scenes
+    ordinary = np.concatenate([predict_trajectories(s, at_step=step, model=model).unfamiliarity for s, step in usual])
+    unusual = {name: [] for name in RARE_EVENTS}
+    for name, scene, step, agents in rare:
+        prediction = predict_trajectories(scene, at_step=step, model=model)
+        concerned = [prediction.agents.index(agent) for agent in agents if agent in prediction.agents]
+        unusual[name].extend(prediction.unfamiliarity[concerned].tolist())
     return {name: auroc(np.array(values), ordinary) for name, values in unusual.items()}
 
 
@@ -123,8 +129,7 @@ def summary(values: np.ndarray, scenes: list[str]) -> list[float]:
     return [round(float(x), 4) for x in bootstrap_by_scene(values, scenes)]
 
 
-def measure(predict: Predictor, windows: list[SceneWindow]) -> dict[str, Any]:
-    answers = [predict(window) for window in windows]
+def measure(answers: list[Answer], windows: list[SceneWindow]) -> dict[str, Any]:
     truth = np.concatenate([window.truth for window in windows])
     scenes = [window.scene.name for window in windows for _ in window.rows]
     xy = np.concatenate([answer.xy for answer in answers])
@@ -223,21 +228,23 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     for source in SOURCES:
         windows = load_windows(options.data, (source,), "test")
         windows = windows[:10] if options.quick else windows
-        rows = {name: measure(simple(baseline), windows) for name, baseline in [*BASELINES.items(), ("ridge", ridge)]}
+        rows = {
+            name: measure([simple(baseline, window) for window in windows], windows)
+            for name, baseline in [*BASELINES.items(), ("ridge", ridge)]
+        }
+        graphs = [scene_graph(w.scene, at_step=w.at_step, rows=w.rows.tolist()) for w in windows]
         for name, model in models.items():
-            rows[name] = measure(lambda window, m=model: network(m, window), windows)
+            pairs = list(zip(graphs, heard(model, graphs), strict=True))
+            rows[name] = measure([answer(model, *pair) for pair in pairs], windows)
             if isinstance(model, GraphModel):
                 rows[name] |= joint(model, windows)
-                found = measure(lambda window, m=model: network(m, window, is_covering=False), windows)
-                rows[f"{name} (modes as the network gives them)"] = found
+            plain = measure([answer(model, *pair, is_covering=False) for pair in pairs], windows)
+            rows[f"{name} (modes as the network gives them)"] = plain
             print(source, name, rows[name]["min_ade"][0], rows[name]["min_fde"][0], rows[name]["missed"][0], flush=True)
         number = sum(len(window.rows) for window in windows)
         sources[source] = {"windows": number, "scenes": len({w.scene.name for w in windows}), "rows": rows}
-    warnings = {
-        name: warning_signal(model, 4 if options.quick else 30)
-        for name, model in models.items()
-        if isinstance(model, GraphModel)
-    }
+    scenes = ordinary_and_rare(4 if options.quick else 30)
+    warnings = {name: warning_signal(model, scenes) for name, model in models.items() if isinstance(model, GraphModel)}
     cards = {name: vars(m.card) if isinstance(m, GraphModel) and m.card else None for name, m in models.items()}
     return {
         "protocol": "2 s seen, 3 s predicted, 10 Hz; [mean, low, high] by scene bootstrap",
