@@ -213,6 +213,30 @@ def test_greedy_edge_tour_joins_clusters_that_no_candidate_edge_joins():
     assert tour_length(instance.data, tour) < 4 * 5 + 60
 
 
+def test_noise_on_the_joins_changes_how_clusters_are_joined_and_nothing_inside_them():
+    rng = np.random.default_rng(0)
+    centres = rng.random((12, 2))
+    points = np.concatenate([rng.normal(c, 1e-4, (10, 2)) for c in centres])
+    instance = SearchInstance.build(TSP.from_coords(points), 9)
+    cluster = instance.cities // 10
+
+    def links(tour):
+        return {frozenset((a, b)) for a, b in pairwise([*tour.tolist(), int(tour[0])])}
+
+    def build(**options):
+        tour = greedy_edge_tour(instance.data, instance.neighbours, instance.lengths, instance.points, **options)
+        assert np.array_equal(np.sort(tour), np.arange(120))
+        return links(tour)
+
+    plain = build()
+    assert build(join_noise=1.0) == plain  # no generator, no noise
+    noisy = [build(join_noise=1.0, rng=np.random.default_rng(seed)) for seed in range(4)]
+    inside = {link for link in plain if len({cluster[city] for city in link}) == 1}
+    assert all(len(inside - found) <= 12 for found in noisy)  # only where a tour enters or leaves may differ
+    across = [frozenset(frozenset(cluster[city] for city in link) for link in found - inside) for found in noisy]
+    assert len(set(across)) > 1
+
+
 def test_hilbert_order_is_a_permutation_that_keeps_neighbours_close():
     points = np.random.default_rng(0).random((2000, 2))
     order = hilbert_order(points)

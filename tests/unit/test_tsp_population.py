@@ -154,3 +154,21 @@ def test_later_populations_grow_up_apart_and_then_meet_the_best_before():
     lengths = [tour_length(search.instance.data, elite) for elite in elites]
     assert search.raw_length <= min(lengths) + 1e-9
     assert evolution.population.lengths.min() <= min(lengths) + 1e-9
+
+
+def test_later_populations_see_more_candidates_and_the_same_ones_first():
+    problem = TSP.from_coords(points(150, seed=4))
+    search = TourSearch(SearchInstance.build(problem, 10), MaxRuntime(5).start(), SearchParams(), seed=0)
+    search.descend()
+    search.use_prior("softdist")
+    narrow, wide = search._candidates, search.widened()
+    assert wide.cities.shape == (150, 10)
+    np.testing.assert_array_equal(wide.cities[:, :6], narrow.cities)
+    assert all(len(set(row)) == 10 and city not in row for city, row in enumerate(wide.cities.tolist()))
+    np.testing.assert_allclose(wide.lengths, search.instance.lengths_of(wide.cities))
+    assert (wide.penalties[:, 6:] >= narrow.penalties.max(axis=1, keepdims=True)).all()
+
+
+def test_noise_on_the_joins_must_not_be_negative():
+    with pytest.raises(InputError, match="join_noise"):
+        SearchParams(join_noise=-0.1)

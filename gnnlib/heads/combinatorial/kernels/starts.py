@@ -149,7 +149,13 @@ def _roots(parent: Int32Array, cities: Int32Array) -> Int32Array:
 
 
 def greedy_edge_tour(
-    data: DistanceData, neighbours: Int32Array, lengths: FloatArray, points: FloatArray | None
+    data: DistanceData,
+    neighbours: Int32Array,
+    lengths: FloatArray,
+    points: FloatArray | None,
+    *,
+    join_noise: float = 0.0,
+    rng: np.random.Generator | None = None,
 ) -> Int32Array:
     """Build a tour by the greedy edge rule (J. Bentley 1992, *Fast algorithms for geometric TSPs*, section 3).
 
@@ -166,6 +172,11 @@ def greedy_edge_tour(
         Their distances.
     points : float [N, D] or None
         Points whose Euclidean neighbours are near in the metric too; None compares all pairs of ends.
+    join_noise : float >= 0, default 0
+        The edges that join fragments are taken for longer by a random factor between 1 and 1 + `join_noise`: among
+        clusters, few other edges differ from tour to tour, and no exchange of a few edges mends them later.
+    rng : numpy Generator, optional
+        What draws that noise; none is drawn without it.
 
     Returns
     -------
@@ -185,4 +196,6 @@ def greedy_edge_tour(
         if joined < n - 1:
             tails, heads = _end_pairs(points, ends, parent)
             costs = pair_lengths(data, tails, heads)
+            if rng is not None and join_noise > 0.0:
+                costs *= 1.0 + join_noise * rng.random(len(costs))
     return _walk(link, int(np.flatnonzero(link[:, 1] < 0)[0]))

@@ -25,10 +25,10 @@ from gnnlib.heads.combinatorial.tsp.params import SearchParams
 from gnnlib.heads.combinatorial.tsp.population import edge_key, evolve
 from gnnlib.heads.combinatorial.tsp.priors import (
     alpha_chances,
-    candidates_from_scores,
+    candidate_search,
     edge_scores,
-    score_chances,
     scoring_seconds,
+    start_keys,
 )
 from gnnlib.seeding import spawn_seeds
 
@@ -44,9 +44,6 @@ __all__ = ["PRIORS", "SearchParams", "TourSearch"]
 PRIORS = ("auto", "gnn", "alpha", "softdist", "knn", None)
 """What `solve_tsp` takes as ``prior=``."""
 
-_SURPRISE = 0.3
-"""Weight of the network's doubt in the order of the alternatives, in mean edge lengths a nat."""
-
 _SPREAD_S_PER_CITY = 3e-5
 """Seconds a city below which the nearest neighbours must do: those of every quadrant take too much of the time."""
 
@@ -58,9 +55,6 @@ _OTHERS_SHARE = 0.1
 
 _LEAST_CHANCE = 1e-6
 """What the tree takes the chance of a candidate edge for at least."""
-
-_START_LENGTH = 0.1
-"""Weight of the length, in nats a mean edge, where a prior ranks the edges of greedy tours."""
 
 _KICKS_A_LOOK = 1000
 """Kicks after which, at the earliest, the places of doubt are looked for again."""
@@ -159,12 +153,13 @@ class TourSearch:
         if is_first:  # how long a tour takes from nothing
             self.tour_cost_s += self.clock.elapsed_s - begun
 
-    def drain(self, state: LocalSearchState) -> bool:
+    def drain(self, state: LocalSearchState, candidates: Candidates | None = None) -> bool:
         """Search the neighbourhoods of the queued cities; return False when the time was up before the end."""
         cities = 500
+        candidates = self._candidates if candidates is None else candidates
         while state.queue_ends[1] > 0 and not self.clock.is_over():
             before = self.clock.elapsed_s
-            gained = drain_queue(self.instance.data, self._candidates, state, self._breadth, self.tolerance, cities)
+            gained = drain_queue(self.instance.data, candidates, state, self._breadth, self.tolerance, cities)
             if state is self._state:
                 self._length -= gained
                 self._report()
@@ -173,6 +168,21 @@ class TourSearch:
         state.queued[:] = 0
         state.queue_ends[:] = 0
         return bool(is_done)
+
+    def widened(self) -> Candidates:
+        """Return the candidates with more behind them: near cities of every quadrant and nearest neighbours."""
+        instance, (cities, _, penalties) = self.instance, self._candidates
+        lists = np.concatenate([cities, self.spread, instance.neighbours], axis=1)
+        held = np.concatenate(
+            [
+                penalties,
+                np.broadcast_to(penalties.max(axis=1, keepdims=True), (len(lists), lists.shape[1] - cities.shape[1])),
+            ],
+            axis=1,
+        )
+        again = np.tril(lists[:, :, None] == lists[:, None, :], -1).any(axis=2)
+        first = np.argsort(again, axis=1, kind="stable")[:, : max(cities.shape[1], instance.neighbours.shape[1])]
+        return _candidates(instance, np.take_along_axis(lists, first, axis=1), np.take_along_axis(held, first, axis=1))
 
     def raise_bound(self) -> None:
         """Run the sub-gradient ascent for its share of the time (to its end without a time limit)."""
@@ -232,25 +242,14 @@ class TourSearch:
             return
         else:
             scores = edge_scores(instance.data, instance.neighbours, instance.lengths, prior)
-            cities, _ = candidates_from_scores(instance.neighbours, instance.lengths, scores, count)
-            columns = np.argmax(instance.neighbours[:, :, None] == cities[:, None, :], axis=1)
-            kept = np.take_along_axis(scores, columns, axis=1)
-            self._candidates = _candidates(instance, cities, self._surprise(kept) if prior == "gnn" else None)
-            self._chances = score_chances(kept, prior)
+            found = candidate_search(instance.neighbours, instance.lengths, scores, count, self._mean_edge, prior)
+            self._candidates = _candidates(instance, found.cities, found.penalties)
+            self._chances = found.chances
         self.prior_used = prior
-        self._start_from_prior()
+        # the greedy tours of the population take the most likely edges first rather than the shortest
+        self.start_lists = self._candidates.cities
+        self.start_keys = start_keys(self._chances, self._candidates.lengths, self._mean_edge)
         self.descend()
-
-    def _start_from_prior(self) -> None:
-        """Let the greedy tours of the population take the most likely edges first rather than the shortest."""
-        cities, lengths, _ = self._candidates
-        self.start_lists = cities
-        nats = -np.log(np.maximum(self._chances, _LEAST_CHANCE))
-        self.start_keys = nats + _START_LENGTH / max(self._mean_edge, np.finfo(np.float64).tiny) * lengths
-
-    def _surprise(self, scores: FloatArray) -> FloatArray:
-        """Penalties from logits: -log of the probability of each edge, in parts of the mean edge of the tour."""
-        return _SURPRISE * self._mean_edge * np.logaddexp(0.0, -scores)
 
     @property
     def _mean_edge(self) -> float:

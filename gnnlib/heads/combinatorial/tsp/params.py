@@ -43,6 +43,8 @@ class SearchParams:
         Tours that are crossed: by default as many as the time limit allows, none without one; 0 leaves the stage out.
     start_noise : float >= 0
         Noise on the lengths that the greedy starts of these tours see, so that they differ.
+    join_noise : float >= 0
+        The same for the edges that join the fragments of these starts, between clusters above all.
     children : int >= 1
         Crossings of a pair of tours.
     alternatives : int >= 0
@@ -75,6 +77,7 @@ class SearchParams:
     large: int = 12_000
     population: int | None = None
     start_noise: float = 0.5
+    join_noise: float = 1.0
     children: int = 30
     alternatives: int = 0
     tree_walks: int = 0
@@ -96,10 +99,11 @@ class SearchParams:
                 "`max_segment` and `walk_steps` must be >= 1 and `temperature` >= 0, found "
                 f"{self.max_segment}, {self.walk_steps} and {self.temperature}"
             )
-        if min(self.population or 0, self.alternatives) < 0 or not self.start_noise >= 0.0 or self.children < 1:
+        noises = (self.start_noise, self.join_noise)
+        if min(self.population or 0, self.alternatives) < 0 or not all(n >= 0.0 for n in noises) or self.children < 1:
             raise InputError(
-                "`population`, `alternatives` and `start_noise` must be >= 0 and `children` >= 1, found "
-                f"{self.population}, {self.alternatives}, {self.start_noise} and {self.children}"
+                "`population`, `alternatives`, `start_noise` and `join_noise` must be >= 0 and `children` >= 1, found "
+                f"{self.population}, {self.alternatives}, {self.start_noise}, {self.join_noise} and {self.children}"
             )
         if self.tree_walks < 0 or not self.exploration >= 0.0 or not 0.0 <= self.focus <= 1.0:
             raise InputError(

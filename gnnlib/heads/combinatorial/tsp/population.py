@@ -77,7 +77,7 @@ def affordable_size(n: int, seconds: float, mode: int) -> int:
 class _Evolution:
     """One population from its first tour to its last generation."""
 
-    def __init__(self, search: TourSearch, seed: int) -> None:
+    def __init__(self, search: TourSearch, seed: int, *, is_wide: bool = False) -> None:
         self.search = search
         self.instance, self.clock, self.params = search.instance, search.clock, search.params
         kick_seed, start_seed, cross_seed = spawn_seeds(seed, 3)
@@ -85,6 +85,7 @@ class _Evolution:
         self.cross_rng = np.array([cross_seed | 1], np.uint64)
         self.state = make_state(search.tour, kick_seed)
         self.mode, self.chunk, self.cost_s = DIVERSE, 1, 0.0
+        self.candidates = search.widened() if is_wide else None
         self.population: Population
         self.tours: list[Int32Array] = []
         self.lengths: list[float] = []
@@ -99,11 +100,18 @@ class _Evolution:
         search, instance, state = self.search, self.instance, self.state
         keys = search.start_keys
         noise = 1.0 + self.params.start_noise * self.rng.random(keys.shape)
-        tour = greedy_edge_tour(instance.data, search.start_lists, keys * noise, instance.points)
+        tour = greedy_edge_tour(
+            instance.data,
+            search.start_lists,
+            keys * noise,
+            instance.points,
+            join_noise=self.params.join_noise,
+            rng=self.rng,
+        )
         state.tour[:] = tour
         state.pos[tour] = np.arange(len(tour), dtype=np.int32)
         push_all(state)
-        if not search.drain(state):
+        if not search.drain(state, self.candidates):
             return False
         self._keep(state.tour)
         return True
@@ -149,7 +157,8 @@ class _Evolution:
         own = self.best()
         if elites and not self.clock.is_over() and not self.search.is_proved:
             self.tours, self.lengths = [], []
-            for tour in [*elites, *self.distinct(_SURVIVORS)]:
+            others = {edge_key(tour): tour for tour in [*elites, own, *self.distinct(_SURVIVORS)]}
+            for tour in others.values():
                 self._keep(tour)
             self.mode = DIVERSE
             self._settle(np.stack(self.tours), np.array(self.lengths))
@@ -233,7 +242,8 @@ def evolve(
     """Run the population stage on tours made for it, the first time with the search's best among them.
 
     Later populations grow up apart, so that they do not end where the first one did, and meet the best of the earlier
-    ones when they have nothing more to give each other.
+    ones when they have nothing more to give each other. Every other one may use more candidate edges: of 1,000 edges of
+    the best tours, one to four are no candidates of the prior from either end.
 
     Parameters
     ----------
@@ -255,7 +265,7 @@ def evolve(
     """
     if size is None and (least - 1) * search.tour_cost_s > search.clock.remaining_s:
         return None
-    evolution = _Evolution(search, seed)
+    evolution = _Evolution(search, seed, is_wide=len(elites) % 2 == 1)
     if not evolution.grow(size, least, is_first=not elites):
         return None
     made, search.tour_cost_s = len(evolution.tours), evolution.cost_s

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,12 +25,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PRIORS",
+    "ScoredCandidates",
     "alpha_chances",
+    "candidate_search",
     "candidates_from_scores",
     "edge_scores",
     "load_prior",
     "score_chances",
     "scoring_seconds",
+    "start_keys",
 ]
 
 Int32Array = npt.NDArray[np.int32]
@@ -41,6 +44,14 @@ PRIORS = ("gnn", "softdist", "knn")
 _PROBE_CITIES = 500
 
 _ALPHA_UNIT = 0.1  # of the mean candidate length: alpha at which an edge counts 1/e of one with alpha 0
+
+_SURPRISE = 0.3
+"""Weight of the network's doubt in the order of the alternatives, in mean edge lengths a nat."""
+
+_LEAST_CHANCE = 1e-6
+
+_START_LENGTH = 0.1
+"""Weight of the length, in nats a mean edge, where a prior ranks the edges of greedy tours."""
 
 WEIGHTS = "tsp"
 """Name of the shipped model behind "gnn"."""
@@ -271,3 +282,86 @@ def candidates_from_scores(
     )
     candidates = np.take_along_axis(neighbours, ranking, axis=1).astype(np.int32)
     return candidates, np.take_along_axis(lengths, ranking, axis=1)
+
+
+class ScoredCandidates(NamedTuple):
+    """What a search makes of the scores of a prior.
+
+    Attributes
+    ----------
+    cities : int32 [N, C]
+        The best-scored candidates of each city, the best first.
+    lengths : float [N, C]
+        Their distances.
+    penalties : float [N, C]
+        What is held against each in the order of the alternatives, in units of length.
+    chances : float [N, C]
+        From `score_chances`.
+    start_keys : float [N, C]
+        From `start_keys`.
+    """
+
+    cities: Int32Array
+    lengths: FloatArray
+    penalties: FloatArray
+    chances: FloatArray
+    start_keys: FloatArray
+
+
+def candidate_search(
+    neighbours: npt.NDArray[np.integer],
+    lengths: FloatArray,
+    scores: FloatArray,
+    count: int,
+    mean_edge: float,
+    prior: str = "gnn",
+) -> ScoredCandidates:
+    """Turn the scores of a prior into what a search goes by.
+
+    Parameters
+    ----------
+    neighbours : int array [N, K]
+        Nearest neighbours of each city, nearest first.
+    lengths, scores : float array [N, K]
+        Distance and score of each.
+    count : int >= 1
+        Candidates to keep.
+    mean_edge : float
+        Mean length of the edges of a tour.
+    prior : {"gnn", "softdist", "knn"}
+        What made the scores. Those of "gnn" are penalties too: ``0.3 mean_edge`` times minus the logarithm of the
+        probability.
+
+    Examples
+    --------
+    >>> near, apart = np.array([[4, 7, 9]]), np.array([[1.0, 2.0, 3.0]])
+    >>> candidate_search(near, apart, np.array([[0.1, 0.3, 0.2]]), 2, 1.0).cities
+    array([[7, 9]], dtype=int32)
+    """
+    cities, apart = candidates_from_scores(neighbours, lengths, scores, count)
+    columns = np.argmax(neighbours[:, :, None] == cities[:, None, :], axis=1)
+    kept = np.take_along_axis(scores, columns, axis=1)
+    doubt = np.logaddexp(0.0, -kept) if prior == "gnn" else np.zeros_like(kept)
+    chances = score_chances(kept, prior)
+    return ScoredCandidates(
+        cities, apart, _SURPRISE * mean_edge * doubt, chances, start_keys(chances, apart, mean_edge)
+    )
+
+
+def start_keys(chances: FloatArray, lengths: FloatArray, mean_edge: float) -> FloatArray:
+    """Rank edges for greedy tours, smallest first: minus the logarithm of the chance, and a little of the length.
+
+    Parameters
+    ----------
+    chances, lengths : float array
+        Chance and length of candidate edges.
+    mean_edge : float
+        Mean length of the edges of a tour.
+
+    Examples
+    --------
+    >>> start_keys(np.array([1.0, 0.5]), np.array([2.0, 1.0]), 1.0).round(3).tolist()
+    [0.2, 0.793]
+    """
+    nats = -np.log(np.maximum(chances, _LEAST_CHANCE))
+    return np.asarray(nats + _START_LENGTH / max(mean_edge, np.finfo(np.float64).tiny) * lengths)
