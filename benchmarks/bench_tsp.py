@@ -86,7 +86,7 @@ SOLVERS: dict[str, Solver] = {
     "pyvrp": one_vehicle,
 }
 
-LARGEST = {"ortools": 10_000, "pyvrp": 5000, "fast_tsp": 15_000, "lkh": 1500, "christofides": 500}
+LARGEST = {"ortools": 10_000, "pyvrp": 5000, "fast_tsp": 15_000, "lkh": 5000, "christofides": 500}
 """Beyond these sizes a peer needs more memory or time than any stop here allows (all take a dense matrix)."""
 
 ONE_STOP = {"christofides", "lkh"}
