@@ -2,6 +2,8 @@
 
     python benchmarks/bench_tsp_ablation.py               # 90 CPU seconds a seed
     python benchmarks/bench_tsp_ablation.py --sizes 5000 --seeds 2 --priors gnn alpha
+    python benchmarks/bench_tsp_ablation.py --kind clustered --sizes 1000 --seeds 2
+    python benchmarks/bench_tsp_ablation.py --sizes 10000 --seconds 20 --seeds 1 --searches population
 
 The instances are those of ``bench_tsp.py``. The stop counts the CPU seconds of this process from the points on, so the
 time of a prior counts: the network's forward pass, and the ascent of the 1-tree bound for "alpha" (a tenth of the stop
@@ -19,7 +21,7 @@ from typing import Any
 import numpy as np
 import record
 
-from gnnlib.data.generate import uniform
+from gnnlib.data.generate import GENERATORS
 from gnnlib.heads.combinatorial.tsp.api import prepare, solve_tsp
 from gnnlib.heads.combinatorial.tsp.params import SearchParams
 from gnnlib.heads.combinatorial.tsp.problem import TSP
@@ -35,11 +37,11 @@ SEARCHES: dict[str, dict[str, Any]] = {
 FIRST_SEED = 10_000
 
 
-def run_one(n: int, seed: int, prior: str, search: str) -> dict[str, Any]:
-    problem = TSP.from_coords(np.rint(uniform(n, seed=FIRST_SEED + seed) * 1e6), metric="EUC_2D")
+def run_one(kind: str, n: int, seconds: float, seed: int, prior: str, search: str) -> dict[str, Any]:
+    problem = TSP.from_coords(np.rint(GENERATORS[kind](n, seed=FIRST_SEED + seed) * 1e6), metric="EUC_2D")
     params = SearchParams(bound_share=0.1 if prior == "alpha" else 0.0, **SEARCHES[search])
     began = time.process_time()
-    found = solve_tsp(problem, stop=MaxRuntime(SECONDS[n]), seed=seed, prior=PRIORS[prior], params=params)
+    found = solve_tsp(problem, stop=MaxRuntime(seconds), seed=seed, prior=PRIORS[prior], params=params)
     return {
         "length": problem.length(found.order),
         "cpu_s": round(time.process_time() - began, 3),
@@ -48,9 +50,16 @@ def run_one(n: int, seed: int, prior: str, search: str) -> dict[str, Any]:
     }
 
 
+def group_of(kind: str, n: int, seconds: float) -> str:
+    """Name the cells of one kind, size and stop; uniform points at the usual stop go by their size alone."""
+    return str(n) if kind == "uniform" and seconds == SECONDS[n] else f"{kind}-{n}-{seconds:g}s"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", choices=sorted(SECONDS), default=sorted(SECONDS))
+    parser.add_argument("--kind", choices=("uniform", "clustered"), default="uniform")
+    parser.add_argument("--seconds", type=float, help="stop; default 1, 2 and 3 s for the three sizes")
     parser.add_argument("--priors", nargs="+", choices=PRIORS, default=list(PRIORS))
     parser.add_argument("--searches", nargs="+", choices=SEARCHES, default=list(SEARCHES))
     parser.add_argument("--seeds", type=int, default=3, help="instances of each size")
@@ -58,6 +67,10 @@ def main() -> None:
     chosen = parser.parse_args()
     payload = None if chosen.fresh else record.read("tsp_ablation")
     rows: dict[str, dict[str, Any]] = payload["rows"] if payload else {}
+    groups: dict[str, dict[str, Any]] = {
+        str(n): {"kind": "uniform", "n": n, "seconds": seconds} for n, seconds in SECONDS.items()
+    }
+    groups.update(payload.get("groups", {}) if payload else {})
     time.perf_counter = time.process_time  # what the library's clocks read
     for prior in chosen.priors:  # compiled and loaded before the clock
         prepare(PRIORS[prior])
@@ -65,19 +78,22 @@ def main() -> None:
         for n in chosen.sizes:
             for search in chosen.searches:
                 for prior in chosen.priors:
-                    key = f"{n}|{seed}|{search}|{prior}"
+                    seconds = chosen.seconds or SECONDS[n]
+                    group = group_of(chosen.kind, n, seconds)
+                    key = f"{group}|{seed}|{search}|{prior}"
                     if key in rows:
                         continue
                     about = record.environment("numba", "torch")
-                    row = run_one(n, seed, prior, search)
+                    row = run_one(chosen.kind, n, seconds, seed, prior, search)
+                    groups[group] = {"kind": chosen.kind, "n": n, "seconds": seconds}
                     rows[key] = {"commit": about["commit"], **row}
                     print(f"{key:40s} {row['length']} {row['cpu_s']} {row['prior_used']}", flush=True)
-                    best = record.read("tsp_best") or {}
-                    name = f"uniform-{n}-{seed}"
-                    best[name] = min(row["length"], best.get(name, math.inf))
-                    record.write("tsp_best", best)
-                    seconds = {str(size): stop for size, stop in SECONDS.items()}
-                    record.write("tsp_ablation", {**about, "stops": seconds, "rows": rows})
+                    with record.alone("tsp_best"):
+                        best = record.read("tsp_best") or {}
+                        name = f"{chosen.kind}-{n}-{seed}"
+                        best[name] = min(row["length"], best.get(name, math.inf))
+                        record.write("tsp_best", best)
+                    record.write("tsp_ablation", {**about, "groups": groups, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -56,9 +56,12 @@ def tsp_by_size(rows: list[Row], set_name: str) -> list[str]:
         for solver, stop in columns:
             found = [r for r in mine if (r["solver"], r["stop"], r["n"]) == (solver, stop, n)]
             gaps = [r["gap"] for r in found if "gap" in r]
-            cells.append(percent(gaps) if gaps else ("no tour" if found else "-"))
+            cell = percent(gaps) if gaps else ("no tour" if found else "-")
+            if solver == "lkh" and gaps:
+                cell += f" ({statistics.mean(r['cpu_s'] for r in found):.0f} s)"
+            cells.append(cell)
         lines.append(cells)
-    return table(["n", "instances", *(f"{solver} {stop:g} s" for solver, stop in columns)], lines)
+    return table(["n", "instances", *(s if s == "lkh" else f"{s} {stop:g} s" for s, stop in columns)], lines)
 
 
 def tsp_collection(rows: list[Row]) -> list[str]:
@@ -162,9 +165,9 @@ def tsp_section(payload: dict[str, Any]) -> list[str]:
         "Command: `python benchmarks/bench_tsp.py`. One core, wall-clock stops, one seed an instance; gap in per cent to the",
         "best known tour (TSPLIB's optimum; for generated instances the best of all runs ever made here, so that 0.000 means",
         "that nothing better is known, not that nothing better exists). Our time includes the lower bound and the prior.",
-        "`lkh` (one run through elkai) and `christofides` do not heed a stop. fast_tsp, LKH and OR-Tools take a dense matrix,",
-        "whose making counts: 'no tour' means that the matrix took all of the time. `gnnlib, kicks only` leaves the population",
-        "stage out. Rows were taken over several commits; the newer ones name theirs in the JSON. Our TSPLIB rows at 1 s",
+        "`lkh` (one run through elkai, its own CPU seconds in brackets) and `christofides` do not heed a stop. `pyvrp` has",
+        "one vehicle for all cities. fast_tsp, LKH and OR-Tools take a dense matrix, whose making counts: 'no tour' means",
+        "that the matrix took all of the time. `gnnlib, kicks only` leaves the population stage out. Rows were taken over several commits; the newer ones name theirs in the JSON. Our TSPLIB rows at 1 s",
         "and those above 6,000 cities were taken on a busy core with `--cpu`: their stops count our own CPU seconds.",
         "",
         "### TSPLIB",
@@ -237,30 +240,37 @@ def prior_section(payload: dict[str, Any]) -> list[str]:
 def ablation_section(payload: dict[str, Any]) -> list[str]:
     """Mean gap of each prior with each search, and how the learned prior stands against the others, instance by instance."""
     best = record.read("tsp_best") or {}
-    gaps: dict[tuple[int, str, str], dict[str, float]] = {}
+    usual = {n: {"kind": "uniform", "n": int(n), "seconds": stop} for n, stop in payload.get("stops", {}).items()}
+    groups = payload.get("groups", usual)
+    gaps: dict[tuple[str, str, str], dict[str, float]] = {}
     for key, row in payload["rows"].items():
-        n, seed, search, prior = key.split("|")
-        gap = 100.0 * (row["length"] / best[f"uniform-{n}-{seed}"] - 1.0)
-        gaps.setdefault((int(n), search, prior), {})[seed] = gap
+        group, seed, search, prior = key.split("|")
+        about = groups[group]
+        gap = 100.0 * (row["length"] / best[f"{about['kind']}-{about['n']}-{seed}"] - 1.0)
+        gaps.setdefault((group, search, prior), {})[seed] = gap
     priors, searches = (list(dict.fromkeys(key[i] for key in gaps)) for i in (2, 1))
     cells, wins, compared = [], 0, 0
-    for n in sorted({key[0] for key in gaps}):
+    order = {group: (about["kind"] != "uniform", about["n"], about["seconds"]) for group, about in groups.items()}
+    for group in sorted({key[0] for key in gaps}, key=lambda name: order[name]):
         for search in searches:
-            found = {prior: gaps.get((n, search, prior), {}) for prior in priors}
-            shared = sorted(set.intersection(*(set(values) for values in found.values())))
+            found = {prior: gaps[group, search, prior] for prior in priors if (group, search, prior) in gaps}
+            shared = sorted(set.intersection(*(set(values) for values in found.values()))) if found else []
             if not shared:
                 continue
             means = {prior: statistics.mean(values[seed] for seed in shared) for prior, values in found.items()}
-            compared += 1
-            wins += min(means, key=lambda prior: means[prior]) == "gnn"
-            ahead = sum(found["gnn"][seed] < found["alpha"][seed] for seed in shared)
+            if len(found) == len(priors):
+                compared += 1
+                wins += min(means, key=lambda prior: means[prior]) == "gnn"
+            is_pair = {"gnn", "alpha"} <= set(found)
+            ahead = sum(found["gnn"][seed] < found["alpha"][seed] for seed in shared) if is_pair else 0
             cells.append(
                 [
-                    f"{n:,}",
-                    f"{payload['stops'][str(n)]:g} s",
+                    groups[group]["kind"],
+                    f"{groups[group]['n']:,}",
+                    f"{groups[group]['seconds']:g} s",
                     search,
-                    *(f"{means[prior]:.3f}" for prior in priors),
-                    f"{ahead} of {len(shared)}",
+                    *(f"{means[prior]:.3f}" if prior in means else "-" for prior in priors),
+                    f"{ahead} of {len(shared)}" if is_pair else "-",
                 ]
             )
     return [
@@ -268,12 +278,40 @@ def ablation_section(payload: dict[str, Any]) -> list[str]:
         "",
         taken(payload),
         "",
-        "Command: `python benchmarks/bench_tsp_ablation.py`. Uniform points; mean gap in per cent to the best known tour at",
-        "equal CPU seconds, the time of the prior counted; lower is better. The last column counts the instances on which",
-        f"the network beats alpha-nearness. The network has the lowest mean in {wins} of {compared} lines.",
+        "Command: `python benchmarks/bench_tsp_ablation.py`. Mean gap in per cent to the best known tour at equal CPU",
+        "seconds, the time of the prior counted; lower is better. The last column counts the instances on which the",
+        f"network beats alpha-nearness. The network has the lowest mean in {wins} of {compared} lines with all priors.",
         "",
-        *table(["n", "stop", "search", *priors, "gnn before alpha"], cells),
+        *table(["points", "n", "stop", "search", *priors, "gnn before alpha"], cells),
     ]
+
+
+def rewards_section(payload: dict[str, Any]) -> list[str]:
+    """Show what the policy gradient did to the edge scorer: whole searches at equal CPU seconds, and the card."""
+    best = record.read("tsp_best") or {}
+    models = ("supervised", "rewarded")
+    cells = []
+    for kind, n in dict.fromkeys((row["kind"], row["n"]) for row in payload["rows"]):
+        found = [row for row in payload["rows"] if (row["kind"], row["n"]) == (kind, n)]
+        gaps = {m: [100.0 * (r[m] / best[f"{kind}-{n}-{r['seed']}"] - 1.0) for r in found] for m in models}
+        ahead = sum(row["rewarded"] < row["supervised"] for row in found)
+        means = [percent(gaps[m]) for m in models]
+        cells.append([kind, f"{n:,}", f"{payload['stops'][str(n)]:g} s", *means, f"{ahead} of {len(found)}"])
+    card = payload["card"]
+    kept = "the rewarded" if card["rewarded weights kept"] else "the supervised"
+    lines = [
+        "## Edge scorer: what REINFORCE brought",
+        "",
+        taken(payload),
+        "",
+        "Command: `python benchmarks/bench_tsp_rewards.py`. Population search with the prior `gnn`, mean gap in per cent",
+        f"to the best known tour at equal CPU seconds. The training keeps the weights with the shorter validation tours: {kept}.",
+        "",
+        *table(["points", "n", "stop", *models, "rewarded better"], cells),
+    ]
+    names = ["descent gap in % (val, {})", "descent gap in % (test, {})", "average_precision (test, {})"]
+    rows = [[name.replace(", {}", ""), *(f"{card[name.format(m)]:.4f}" for m in models)] for name in names]
+    return [*lines, *table(["of single descents", *models], rows)]
 
 
 def bound_section(payload: dict[str, Any]) -> list[str]:
@@ -297,6 +335,7 @@ SECTIONS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "bound": bound_section,
     "tsp_prior": prior_section,
     "tsp_ablation": ablation_section,
+    "tsp_rewards": rewards_section,
     "encoder": encoder_section,
     "graph_building": graph_section,
 }
