@@ -38,7 +38,7 @@ Solver = Callable[[TSP, float, int], TourResult]
 
 UNIFORM = (100, 200, 500, 1000, 2000, 5000, 10_000, 100_000, 1_000_000)
 CLUSTERED = (1000, 10_000)
-SEEDS = {n: 3 if n <= 10_000 else 1 for n in (*UNIFORM, *CLUSTERED)}
+SEEDS = {("uniform", n): 3 if n <= 10_000 else 1 for n in UNIFORM} | {("clustered", 1000): 8, ("clustered", 10_000): 3}
 
 
 def gnnlib_solver(prior: str | None, **settings: Any) -> Solver:
@@ -96,7 +96,7 @@ ONE_STOP = {"christofides", "lkh"}
 def generated(sizes: tuple[int, ...], kind: str) -> Iterator[tuple[str, TSP, float | None]]:
     make = {"uniform": uniform, "clustered": clustered}[kind]
     for n in sizes:
-        for seed in range(SEEDS[n]):
+        for seed in range(SEEDS[kind, n]):
             points = make(n, seed=10_000 + seed)  # seeds below 10,000 are for training and development
             yield f"{kind}-{n}-{seed}", TSP.from_coords(np.rint(points * 1e6), metric="EUC_2D"), None
 
