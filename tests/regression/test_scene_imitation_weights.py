@@ -1,4 +1,4 @@
-"""The shipped imitation planner: it keeps to the road from pushed starts, and imitates better than a straight line."""
+"""The shipped imitation planner: it comes back from pushed starts, and its card tells how it was chosen."""
 
 import pytest
 
@@ -14,11 +14,11 @@ def test_the_shipped_planner_comes_back_from_a_pushed_start(seed):
     report = scenario.run(ImitationPlanner())
     assert not report.is_off_road and report.progress_share > 0.8
     assert abs(float(scenario.sim().route.project(report.xy[-1])[1])) < 1.0
-    errors = [scenario.sim().open_loop(policy).ade_m for policy in (ImitationPlanner(), ConstantVelocity())]
-    assert errors[0] < errors[1]
+    assert report.route_deviation_m < 0.5 * scenario.run(ConstantVelocity()).route_deviation_m
 
 
-def test_the_card_says_what_it_is_and_that_it_is_not_the_best_driver():
+def test_the_card_says_how_it_was_chosen_and_that_it_is_not_the_best_driver():
     card = read_card("scene-planner")
     assert "rule-based planner drives better" in card.purpose
-    assert "environment" in card.command and card.licence == "MIT"
+    assert "ablation" in card.command and card.licence == "MIT"
+    assert any(name.endswith("validation scenes: failed") for name in card.metrics)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gnnlib.encoder import Encoder, GraphModel
+from gnnlib.encoder import Card, Encoder, GraphModel, load
 from gnnlib.errors import InputError, WeightsError
 from gnnlib.heads.scene.generate import generate_scene
 from gnnlib.heads.scene.graph import SCENE_SPEC
@@ -26,7 +26,8 @@ from gnnlib.heads.scene.problem import Scene
 from gnnlib.heads.scene.sim import SceneSim, StartShift
 from gnnlib.heads.scene.training.imitation_data import PERTURBED_WEIGHT, Augmentation, PlanBatches, PlanScene
 from gnnlib.heads.scene.training.losses import Plan, environment_losses
-from gnnlib.heads.scene.training.train_imitation import train_planner
+from gnnlib.heads.scene.training.train_imitation import Material, ship_best, train_planner
+from gnnlib.heads.scene.training.validation_drives import failures, pushed_starts
 from gnnlib.testing import NodeValueHead
 from gnnlib.training import FitConfig
 
@@ -98,7 +99,7 @@ def test_dropping_the_past_leaves_four_steps(street):
     assert torch.equal(whole.target, dropped.target) and torch.equal(whole.speed, dropped.speed)
 
 
-def test_perturbed_vehicles_start_aside_come_back_and_count_a_tenth(street):
+def test_perturbed_vehicles_start_aside_come_back_and_count_half(street):
     plain, pushed = drawn(street), drawn(street, replace(PLAIN, perturb=1.0))
     moved = (plain.origin - pushed.origin)[:, :2].norm(dim=1) > 1e-6
     assert moved.any()
@@ -113,6 +114,29 @@ def test_perturbed_vehicles_start_aside_come_back_and_count_a_tenth(street):
             + torch.stack([cos * last[:, 0] - sin * last[:, 1], sin * last[:, 0] + cos * last[:, 1]], 1)
         )
     assert torch.allclose(*ends, atol=1e-3)
+
+
+@pytest.mark.parametrize("speed", [7.0, 10.0, 14.0])
+def test_who_was_turned_away_comes_back_without_swinging_out(speed):
+    """A return over 3 s would go 1.2 m farther to the side at 10 m/s; the vehicle is 1.9 m wide, the lane 3.6 m."""
+    path = np.stack([0.1 * speed * np.arange(60.0), np.zeros(60)], axis=-1)
+    back, heading = perturbed_path(path, np.zeros(60), 20, Push(StartShift(0.3, 0.15)), 0.1)
+    sideways = np.diff(back[20:51, 1], n=2) / 0.01
+    assert np.abs(sideways).max() < 3.2
+    assert back[20:51, 1].max() < 0.3 + (speed * np.tan(0.15)) ** 2 / (2 * 3.0) + 0.45
+    assert np.allclose(back[50], path[50]) and abs(heading[50]) < 1e-9
+    straight, _ = perturbed_path(path, np.zeros(60), 20, Push(StartShift(0.3, 0.0)), 0.1)
+    assert abs(straight[35, 1]) < 0.02  # half a lane mark aside, no 3 s are needed
+
+
+def test_nobody_learns_a_way_back_that_runs_into_somebody(street):
+    row = int(street.choices(25)[0])
+    xy, heading = street.scene.xy[row], street.heading_rad[row]
+    assert not street._touches(row, 25, xy, heading)
+    other = int(street.choices(25)[1])
+    into = xy.copy()
+    into[40:44] = street.scene.xy[other, 40:44]
+    assert street._touches(row, 25, into, heading)
 
 
 def test_sharp_slow_and_backward_perturbations_are_rejected():
@@ -141,13 +165,23 @@ def test_a_push_ahead_keeps_the_path_and_changes_place_and_speed():
     assert np.allclose(moved[:11], circle[:11], atol=0.01) and np.allclose(moved[50:], circle[50:], atol=0.01)
 
 
-def test_imitation_dropout_drops_imitation_only(street):
-    graph = drawn(street, replace(PLAIN, drop_imitation=1.0))
-    assert float(graph.imitate.sum()) == 0.0 and float(graph.matter.sum()) > 0.0
+def test_imitation_dropout_drops_imitation_only_and_lowers_its_share(street):
+    def batches(share, **options):
+        return PlanBatches([street], 1, replace(PLAIN, drop_imitation=share), seed=1, **options)
+
+    drawn = {}
+    whole, half, none = (next(iter(batches(share, drawn=drawn)(1))) for share in (0.0, 0.5, 1.0))
+    kept = half.imitate > 0
+    assert 0 < int(kept.sum()) < len(kept) and torch.equal(half.imitate[kept], whole.imitate[kept])
+    assert torch.equal(whole.target, half.target) and torch.equal(whole.matter, half.matter)
     head = PlanHead(16)
     model = GraphModel(Encoder([SCENE_SPEC], width=16, depth=1, edge_width=8), head)
-    losses = model.losses(model(graph), graph)
-    assert float(losses["imitation"].detach()) == 0.0 and float(losses["off_road"].detach()) > 0.0
+    with torch.inference_mode():
+        losses = [{k: float(v) for k, v in model.losses(model(g), g).items()} for g in (whole, half, none)]
+    assert 0.0 == losses[2]["imitation"] < losses[1]["imitation"] < losses[0]["imitation"]
+    assert losses[2]["off_road"] == losses[1]["off_road"] == losses[0]["off_road"] > 0.0
+    first, second = ({tuple((graph.imitate > 0).tolist()) for graph in batches(0.5, drawn=drawn)(k)} for k in (1, 4))
+    assert first != second  # the same vehicles are shown again, others are dropped
 
 
 def test_the_recorded_drive_costs_little_in_its_own_surroundings(street):
@@ -177,14 +211,21 @@ def test_what_is_ahead_on_the_route_is_told_in_order():
     route, pose = Route.along([[0.0, 0.0], [100.0, 0.0]]), np.array([10.0, 0.0, 0.0])
     xy = np.array([[40.0, 1.0], [30.0, 0.0], [5.0, 0.0], [20.0, 9.0]])
     others = Traffic(xy, np.zeros(4), np.tile([4.0, 2.0], (4, 1)), np.array([3.0, 5.0, 7.0, 9.0]))
-    table = ahead_features(route, pose, 10.0, others, np.array([8.0, 50.0]))
+    own = (10.0, np.array([4.0, 2.0]))
+    table = ahead_features(route, pose, own, others, np.array([8.0, 50.0]))
     first, second, third = table[:27].reshape(3, 9)
     assert first[:3].tolist() == [1.0, 1.0, 0.0] and first[4:6].tolist() == [0.5, 0.5]
     assert second[:3].tolist() == [1.0, 1.5, 0.5] and not third.any()
     assert first[6] == pytest.approx(5.0**2 / (2 * 16.0) / 4.0)
-    assert table[-3:-1].tolist() == [1.0, 1.0]
+    assert table[36:38].tolist() == [1.0, 1.0]
+    gap, wanted = 16.0, 2.0 + 12.0 + 10.0 * 5.0 / (2 * np.sqrt(1.5 * 2.5))
+    first_in_way = [1.0, gap / 40.0, 0.5, wanted / gap, (wanted / gap) ** 2, 5.0**2 / (2 * gap) / 4.0]
+    assert table[-6:] == pytest.approx(first_in_way)
+    stop = ahead_features(route, pose, own, others.taken(np.zeros(4, bool)), np.array([50.0]))
+    assert stop[-6:-3] == pytest.approx([1.0, 38.0 / 40.0, 0.0])
     nobody = Traffic(np.zeros((0, 2)), np.zeros(0), np.zeros((0, 2)), np.zeros(0))
-    assert ahead_features(route, pose, 10.0, nobody, np.zeros(0)).shape == (ROUTE_FEATURES - 58,)
+    free = ahead_features(route, pose, own, nobody, np.zeros(0))
+    assert free.shape == (ROUTE_FEATURES - 58,) and free[-6] == 0.0 and free[-2] < 0.1
 
 
 def test_a_batch_plans_what_its_graphs_plan_alone(street):
@@ -198,12 +239,14 @@ def test_a_batch_plans_what_its_graphs_plan_alone(street):
 
 def test_every_preset_trains_on_its_named_losses(street, tmp_path):
     assert ABLATION == ("past_dropout", "perturbed", "environment", "less_imitation", "imitation_dropout")
+    material = Material([street], [street], "a street", {})
     for name, preset in IMITATION_PRESETS.items():
         assert set(preset.loss_weights) == set(PLAN_LOSSES)
         model = build_planner(width=16, depth=1, edge_width=8)
         config = FitConfig(epochs=1, batch_size=2, steps_per_epoch=1)
-        result = train_planner(model, name, [street], [street], folder=tmp_path / name, config=config)
+        result = train_planner(model, name, material, folder=tmp_path / name, config=config)
         assert result.steps == 1 and {f"train/{loss}" for loss in PLAN_LOSSES} <= set(result.best)
+    assert len(material.drawn) == 4  # for training and validation: on their way, or pushed
     weights = [IMITATION_PRESETS[name].loss_weights for name in ABLATION]
     assert weights[0]["collision"] == weights[1]["collision"] == 0.0 < weights[2]["collision"]
     assert weights[3]["imitation"] < weights[2]["imitation"]
@@ -213,7 +256,8 @@ def test_every_preset_trains_on_its_named_losses(street, tmp_path):
 def test_training_lowers_the_loss(street, tmp_path):
     model = build_planner(width=16, depth=1, edge_width=8)
     config = FitConfig(epochs=20, batch_size=2, learning_rate=5e-3, schedule="constant")
-    result = train_planner(model, "environment", [street], [street], folder=tmp_path, config=config)
+    material = Material([street], [street], "a street", {})
+    result = train_planner(model, "environment", material, folder=tmp_path, config=config)
     assert result.history[-1]["train/loss"] < 0.7 * result.history[0]["train/loss"]
 
 
@@ -266,7 +310,11 @@ def test_the_policy_drives_and_saved_weights_drive_alike(tmp_path):
             InputError,
             "PlanHead",
         ),
-        (lambda s: train_planner(build_planner(), "M9", [s], [s], folder=None), InputError, "past_dropout"),
+        (
+            lambda s: train_planner(build_planner(), "M9", Material([s], [s], "", {}), folder=None),
+            InputError,
+            "past_dropout",
+        ),
     ],
 )
 def test_bad_input_is_refused(street, call, error, match):
@@ -294,3 +342,32 @@ def test_nobody_to_learn_from_is_no_graph():
 
 def test_a_step_without_a_whole_future_is_no_choice(street):
     assert street.choices(29).size and not street.choices(30).size
+
+
+def test_the_best_of_several_planners_by_their_drives_is_shipped(tmp_path):
+    for name, failed in (("a", 9.0), ("b", 4.0), ("c", 4.0)):
+        model = build_planner(width=16, depth=1, edge_width=8)
+        drives = {"closed loop, 3 pushed starts of the validation scenes: failed": failed}
+        model.card = Card(name, purpose=f"planner {name}", metrics=drives)
+        model.save(tmp_path / name)
+    card = ship_best([tmp_path / name for name in "abc"], tmp_path / "best", "the command")
+    assert (card.name, card.purpose, card.command) == ("best", "planner b", "the command")
+    assert load(tmp_path / "best").card.purpose == "planner b"
+
+
+def test_failures_count_who_leaves_the_road_or_runs_into_somebody():
+    cases = pushed_starts([generate_scene("street", seed=3, num_steps=60)], each=3)
+    assert cases and all(case.kind == "pushed_start" and case.shift != StartShift() for case in cases)
+
+    def aside(seen):
+        way = np.arange(1.0, 31.0)
+        turn = seen.state.heading_rad + 0.5
+        return seen.state.xy + way[:, None] * [np.cos(turn), np.sin(turn)]
+
+    assert failures(aside, cases)["off the road"] == 100.0
+    stopped = failures(lambda seen: np.repeat(seen.state.xy[None], 30, axis=0), cases)
+    assert stopped["collisions at fault"] <= 50.0
+    with pytest.raises(InputError, match="no case"):
+        failures(aside, [])
+    with pytest.raises(InputError, match="each"):
+        pushed_starts([], each=0)

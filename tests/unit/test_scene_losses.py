@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from gnnlib.errors import InputError
+from gnnlib.heads.scene.training.contact_loss import contact_loss
 from gnnlib.heads.scene.training.losses import (
     ENVIRONMENT_LOSSES,
     Plan,
@@ -169,3 +170,52 @@ def test_the_losses_are_named_scalars_and_weights_select_plans():
 def test_bad_input_is_refused(call, match):
     with pytest.raises(InputError, match=match):
         call()
+
+
+def contact(plan, *others, heading=0.0):
+    return contact_loss(plan, around(plan, *others, heading=heading))
+
+
+def test_the_contact_loss_of_a_plan_into_a_leader_asks_to_brake_however_deep_it_is():
+    """The overlap alone ends behind the leader, and asks to drive on once its middle is passed."""
+    for speed in (8.0, 12.0, 20.0):
+        scale = torch.tensor(1.0, requires_grad=True)
+        plan = straight(speed=speed)
+        contact(Plan(plan.xy * scale, plan.heading_rad, plan.size), (9.0, 0.2)).sum().backward()
+        assert float(scale.grad) > 0.1, speed
+    values = [float(contact(straight(speed=speed), (9.0, 0.2))) for speed in (3.0, 6.0, 9.0, 12.0, 18.0)]
+    assert values == sorted(values) and values[0] < 0.01 < values[1]
+
+
+def test_who_is_in_the_next_lane_or_passes_there_costs_nothing():
+    plan = straight(speed=20.0)
+    for place in ((6.0, 3.0), (6.0, -3.0), (0.0, 3.0), (40.0, 0.0)):
+        assert float(contact(plan, place)) < 0.02, place
+    assert float(contact(plan, (6.0, 6.0), heading=math.pi / 2)) < 0.02
+
+
+def test_followers_push_little_and_cars_beside_are_left_to_their_side():
+    plan = straight(speed=0.0)
+    behind, beside = float(contact(plan, (-3.0, 0.0))), float(contact(plan, (1.0, 1.8)))
+    assert beside > 0.2
+    follower = around(plan, (0.0, 0.0))
+    follower.agent_xy[..., 0] = torch.linspace(-12.0, -2.0, 10)
+    assert 0.0 < float(contact_loss(plan, follower)) < 0.3 * behind
+    shift = torch.zeros(2, requires_grad=True)
+    contact(Plan(plan.xy + shift, plan.heading_rad, plan.size), (1.0, 1.8)).sum().backward()
+    assert float(shift.grad[1]) > 0.5 and abs(float(shift.grad[0])) < 0.1
+
+
+def test_the_contact_loss_does_not_see_the_frame_nor_those_who_are_not_there():
+    plan = straight(speed=12.0)
+    here = around(plan, (9.0, 0.4), (4.0, 2.5))
+    turn = torch.tensor([[math.cos(0.8), math.sin(0.8)], [-math.sin(0.8), math.cos(0.8)]])
+    there = around(plan, (9.0, 0.4), (4.0, 2.5), heading=0.8)
+    there.agent_xy = here.agent_xy @ turn + 3.0
+    moved = Plan(plan.xy @ turn + 3.0, plan.heading_rad + 0.8, plan.size)
+    assert torch.allclose(contact_loss(plan, here), contact_loss(moved, there), atol=1e-4)
+    here.agent_mask[:, 0] = False
+    assert torch.allclose(contact_loss(plan, here), contact(plan, (4.0, 2.5)))
+    assert float(contact(plan)) == 0.0
+    with pytest.raises(InputError, match="negative"):
+        contact_loss(plan, here, gap_m=-1.0)

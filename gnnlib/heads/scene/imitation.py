@@ -59,16 +59,16 @@ IMITATION_PRESETS = {
         Augmentation(), _weights(1.0, environment=False), "imitation; half of the vehicles without their past"
     ),
     "perturbed": ImitationPreset(
-        Augmentation(perturb=0.35), _weights(1.0, environment=False), "vehicles moved off their path, to come back"
+        Augmentation(perturb=0.5), _weights(1.0, environment=False), "vehicles moved off their path, to come back"
     ),
     "environment": ImitationPreset(
-        Augmentation(perturb=0.35), _weights(1.0, environment=True), "losses for collision, road, route, smoothness"
+        Augmentation(perturb=0.5), _weights(1.0, environment=True), "losses for collision, road, route, smoothness"
     ),
     "less_imitation": ImitationPreset(
-        Augmentation(perturb=0.35), _weights(0.4, environment=True), "a smaller weight of imitation"
+        Augmentation(perturb=0.5), _weights(0.5, environment=True), "a smaller weight of imitation"
     ),
     "imitation_dropout": ImitationPreset(
-        Augmentation(perturb=0.35, drop_imitation=0.5),
+        Augmentation(perturb=0.5, drop_imitation=0.5),
         _weights(1.0, environment=True),
         "imitation counts for half of the vehicles only",
     ),

@@ -11,7 +11,7 @@ import torch
 from gnnlib.heads.scene.graph import SceneGraph, join_scene_graphs, scene_graph
 from gnnlib.heads.scene.graphs.graph_features import rotate
 from gnnlib.heads.scene.planning.driving import traffic_at
-from gnnlib.heads.scene.planning.idm import Traffic, stop_places
+from gnnlib.heads.scene.planning.idm import IDM, Traffic, find_leader, stop_places
 from gnnlib.heads.scene.planning.imitation_head import PlanGraph
 from gnnlib.heads.scene.problem import wrap_angle
 from gnnlib.heads.scene.sim import StartShift, bent_past
@@ -44,6 +44,8 @@ FUTURE = 30
 NUM_ROUTE = 28
 _ROUTE_M = np.array([-4.0, 0.0, 3.0, 6.0, 9.0, 12.0, 16.0, 20.0, 25.0, 30.0, 36.0, 43.0, 51.0, 60.0])
 _MAX_BEND = 0.3
+_RETURN_STEPS = (12, 15, 18, 21, 24, 27)
+_MAX_SIDEWAYS = 3.0
 _NUM_AHEAD = 4
 
 
@@ -85,24 +87,29 @@ def route_features(route: Route, pose: FloatArray) -> FloatArray:
     return np.concatenate([table.ravel(), [np.clip(aside, -5.0, 5.0), slope]])
 
 
-def ahead_features(route: Route, pose: FloatArray, speed: float, others: Traffic, stops_m: FloatArray) -> FloatArray:
+def ahead_features(
+    route: Route, pose: FloatArray, own: tuple[float, FloatArray], others: Traffic, stops_m: FloatArray
+) -> FloatArray:
     """Return who and what is on the way [AHEAD_FEATURES].
 
     For each of the four nearest road users ahead, within 5 m of the route: whether there is one, gap and side in m, its
     speed along the route and the difference to the own one in m/s, length and width; scaled to about 1. Then whether a
-    signal says stop, how far ahead, and what braking that takes.
+    signal says stop, how far ahead, and what braking that takes. Then what is in the way first, somebody or a stop:
+    whether there is anything, the room up to it, its speed, how short the room is of what the intelligent driver model
+    wants (its interaction term), and what braking it takes not to touch it.
 
     Parameters
     ----------
     route : Route
     pose : FloatArray [3]
         Of the vehicle.
-    speed : float
-        Its speed in m/s.
+    own : tuple of float and FloatArray [2]
+        Its speed in m/s, and its length and width in m.
     others : Traffic
     stops_m : FloatArray [S]
         Places to stop at on the route, see `gnnlib.heads.scene.planning.idm.stop_places`.
     """
+    speed = own[0]
     table = np.zeros((_NUM_AHEAD, 9))
     along = float(route.project(pose[:2])[0])
     if len(others.xy):
@@ -130,7 +137,20 @@ def ahead_features(route: Route, pose: FloatArray, speed: float, others: Traffic
     ahead = stops_m[stops_m > along]
     rest = float(ahead.min() - along) if ahead.size else 100.0
     stop = [float(rest < 80.0), min(rest, 80.0) / 40.0, min(speed**2 / (2 * max(rest - 2.0, 0.5)) / 4.0, 3.0)]
-    return np.concatenate([table.ravel(), stop])
+    return np.concatenate([table.ravel(), stop, _leader_features(route, along, own, others, stops_m)])
+
+
+def _leader_features(
+    route: Route, along: float, own: tuple[float, FloatArray], others: Traffic, stops_m: FloatArray
+) -> list[float]:
+    speed, size = own
+    leader, model = find_leader(route, along, size, others, stops_m), IDM()
+    gap, closing = max(leader.gap_m, 0.3), speed - leader.speed
+    root = 2.0 * np.sqrt(model.max_acceleration * model.comfortable_braking)
+    wanted = model.min_gap_m + max(0.0, speed * model.time_headway_s + speed * closing / root)
+    short = min(wanted / gap, 4.0)
+    braking = min(max(closing, 0.0) ** 2 / (2.0 * gap) / 4.0, 3.0)
+    return [float(leader.gap_m < 80.0), min(gap, 80.0) / 40.0, leader.speed / 10.0, short, min(short**2, 4.0), braking]
 
 
 def plan_graph(
@@ -162,7 +182,7 @@ def plan_graph(
         others[row] = False
         along = float(route.project(pose[:2])[0])
         stops = stop_places(route, scene.lanes, scene.num_steps - 1, along_m=along, speed=speed)
-        ahead = ahead_features(route, pose, speed, everybody.taken(others), stops)
+        ahead = ahead_features(route, pose, (speed, scene.size[row]), everybody.taken(others), stops)
         features.append(np.concatenate([route_features(route, pose), ahead]))
     return PlanGraph(
         **base,
@@ -195,7 +215,10 @@ class Push(NamedTuple):
 def perturbed_path(
     xy: FloatArray, heading_rad: FloatArray, at_step: int, push: Push, dt: float
 ) -> tuple[FloatArray, FloatArray] | None:
-    """Move a recorded path in the present; the past of a second leads there, the future comes back within 3 s.
+    """Move a recorded path in the present; the past of a second leads there, the future comes back.
+
+    Sideways it comes back as soon as 3 m/s^2 allow, in 1.2 s at the earliest, else within 3 s: a slower return from a
+    turned start swings out by metres before, off the road. Along the path it takes 3 s.
 
     Parameters
     ----------
@@ -216,7 +239,7 @@ def perturbed_path(
     --------
     >>> path = np.stack([np.arange(60.0), np.zeros(60)], axis=-1)
     >>> xy, _ = perturbed_path(path, np.zeros(60), 20, Push(StartShift(0.8, 0.1), 2.0, 1.0), 0.1)
-    >>> xy[[10, 20, 50]].round(3).tolist()
+    >>> (xy[[10, 20, 50]].round(3) + 0.0).tolist()
     [[10.0, 0.0], [22.0, 0.8], [50.0, 0.0]]
     """
     steps = min(FUTURE, len(xy) - 1 - at_step)
@@ -230,10 +253,15 @@ def perturbed_path(
     xy, heading_rad = shifted
     shift = push.side
     bent, turned = bent_past(xy, heading_rad, at_step, shift, dt)
-    u = np.linspace(0.0, 1.0, steps + 1)
-    slope = np.tan(shift.heading_rad) * length
-    offset, rise, bend = _back_to_rest(shift.left_m, slope, u)
-    if float(np.abs(bend).max()) / length**2 > _MAX_BEND:
+    way = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(xy[rows], axis=0), axis=1))])
+    for count in (*(count for count in _RETURN_STEPS if count < steps), steps):
+        length = max(float(way[count]), 1e-3)
+        u = np.minimum(np.arange(steps + 1) / count, 1.0)
+        offset, rise, bend = _back_to_rest(shift.left_m, np.tan(shift.heading_rad) * length, u)
+        hardest = float(np.abs(bend).max())
+        if hardest / (count * dt) ** 2 <= _MAX_SIDEWAYS and hardest / length**2 <= _MAX_BEND:
+            break
+    if hardest / length**2 > _MAX_BEND:
         return None
     left = np.stack([-np.sin(heading_rad[rows]), np.cos(heading_rad[rows])], axis=-1)
     bent[rows[1:]] = (xy[rows] + offset[:, None] * left)[1:]

@@ -2,7 +2,8 @@
 
 The network chooses acceleration and curvature at a few moments; the kinematic bicycle makes them a path, so every plan
 can be driven. It is judged by the distance to what was driven, and by the environment losses of
-`gnnlib.heads.scene.training.losses`; which of them count, and how much, is said by `FitConfig.loss_weights`.
+`gnnlib.heads.scene.training.losses`, with the collision loss of `gnnlib.heads.scene.training.contact_loss`; which of them
+count, and how much, is said by `FitConfig.loss_weights`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch.nn import functional as F
 from gnnlib.encoder import Head, Output
 from gnnlib.errors import InputError
 from gnnlib.heads.scene.graph import SCENE_SPEC, SceneGraph
+from gnnlib.heads.scene.training.contact_loss import contact_loss
 from gnnlib.heads.scene.training.losses import Plan, Surroundings, environment_losses
 
 if TYPE_CHECKING:
@@ -26,8 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PLAN_LOSSES", "ROUTE_FEATURES", "PlanGraph", "PlanHead", "PlanOutput", "drive_controls"]
 
-ROUTE_FEATURES = 4 * 14 + 2 + 9 * 4 + 3
-"""Fourteen points of the route with place and direction, the offset from it; who is on it, and where it is closed."""
+ROUTE_FEATURES = 4 * 14 + 2 + 9 * 4 + 3 + 6
+"""Fourteen points of the route with place and direction, the offset from it; who is on it, where it is closed, and what
+is in the way first."""
 
 PLAN_LOSSES = ("imitation", "collision", "off_road", "off_route", "smoothness")
 """Names of the losses."""
@@ -60,7 +63,7 @@ class PlanGraph(SceneGraph):
     imitate : Tensor [E], optional
         How much the distance to the target counts.
     matter : Tensor [E], optional
-        How much the vehicle counts in the environment losses.
+        How much the vehicle counts in the environment losses, 1 by default; its sum divides the imitation loss, too.
     around : Surroundings, optional
         In the vehicle's frame, at every third step from the third on.
     """
@@ -201,18 +204,21 @@ class PlanHead(Head):
             raise InputError("the losses of a planner need a PlanGraph with target, weights and surroundings")
         part = slice(_LOSS_STRIDE - 1, None, _LOSS_STRIDE)
         plan = Plan(output.xy[:, part], output.heading_rad[:, part], graph.size)  # type: ignore[arg-type]
-        result = {"imitation": self._imitation(output, graph.target, graph.imitate)}
-        result.update(environment_losses(plan, graph.around, dt=_LOSS_STRIDE * self.dt, weight=graph.matter))
+        matter = torch.ones_like(graph.imitate) if graph.matter is None else graph.matter
+        result = {"imitation": self._imitation(output, graph.target, graph.imitate, matter)}
+        result.update(environment_losses(plan, graph.around, dt=_LOSS_STRIDE * self.dt, weight=matter))
+        result["collision"] = (contact_loss(plan, graph.around) * matter).sum() / matter.sum().clamp_min(1e-6)
         return result
 
-    def _imitation(self, output: PlanOutput, target: Tensor, weight: Tensor) -> Tensor:
+    def _imitation(self, output: PlanOutput, target: Tensor, weight: Tensor, matter: Tensor) -> Tensor:
         # what is driven before the next plan is made counts most
         share = torch.arange(1, target.shape[1] + 1, device=target.device) / target.shape[1]
         early = 1.0 / (0.2 + share)
         gap = F.smooth_l1_loss(output.xy, target[..., :2], reduction="none", beta=0.25).sum(-1)
         turn = output.heading_rad - target[..., 2]
         each = ((gap + 5.0 * (1.0 - turn.cos())) * early).mean(1) / early.mean()
-        return (each * weight).sum() / weight.sum().clamp_min(1e-6)
+        # per vehicle that matters, not per weight: where imitation is dropped, the other losses must gain on it
+        return (each * weight).sum() / matter.sum().clamp_min(1e-6)
 
     def metrics(self, output: PlanOutput, graph: PlanGraph) -> dict[str, Tensor]:
         """Return the mean distance to the target over the horizon ("ade") and at its end ("fde"), in m."""

@@ -7,7 +7,7 @@ some are moved off their path in the present and shown how to come back (M. Bans
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ import torch
 
 from gnnlib.errors import InputError
 from gnnlib.heads.scene.maps.road import Route, road_of, route_of
+from gnnlib.heads.scene.planning.driving_scores import boxes_overlap
 from gnnlib.heads.scene.planning.imitation_graph import (
     FUTURE,
     NUM_ROUTE,
@@ -38,8 +39,11 @@ if TYPE_CHECKING:
 
 __all__ = ["PERTURBED_WEIGHT", "Augmentation", "PlanBatches", "PlanScene"]
 
-PERTURBED_WEIGHT = 0.1
-"""How much imitation counts for a vehicle that was moved, as in ChauffeurNet."""
+PERTURBED_WEIGHT = 0.5
+"""How much imitation counts for a vehicle that was moved.
+
+ChauffeurNet takes a tenth, of 30 million examples; with some ten thousand that is too little to learn the way back from.
+"""
 
 _PAST = 20
 _KEPT_PAST = 4
@@ -64,7 +68,7 @@ class Augmentation:
     along_m, faster : float >= 0, default 3 and 2
         Largest shift along the path, and change of speed in m/s.
     drop_imitation : float in [0, 1], default 0
-        Share of the vehicles whose distance to the target does not count.
+        Share of the vehicles whose distance to the target does not count; `PlanBatches` chooses anew in each epoch.
 
     Raises
     ------
@@ -172,7 +176,7 @@ class PlanScene:
         speeds = np.linalg.norm(past[rows, -1] - past[rows, -_KEPT_PAST], axis=1) / ((_KEPT_PAST - 1) * self.scene.dt)
         present = np.flatnonzero(np.isfinite(past[:, -1, 0]))
         graph = plan_graph(seen, np.searchsorted(present, rows), poses, speeds, [self.route(int(row)) for row in rows])
-        return self._with_targets(graph, moved, rows, at_step, (change, rng))
+        return self._with_targets(graph, moved, rows, at_step)
 
     def _seen(self, past: FloatArray, heading_rad: FloatArray, at_step: int) -> Scene:
         """Make the scene that the network sees: only the past, only who is there."""
@@ -194,20 +198,26 @@ class PlanScene:
         is_moved = np.zeros(len(xy), bool)
         for row in rows[rng.random(len(rows)) < change.perturb].tolist():
             path = perturbed_path(xy[row], heading[row], step, change.draw(rng), self.scene.dt)
-            if path is not None:
+            if path is not None and not self._touches(row, step, *path):
                 xy[row], heading[row] = path
                 is_moved[row] = True
         return _Moved(xy, heading, is_moved)
 
-    def _with_targets(
-        self,
-        graph: PlanGraph,
-        moved: _Moved,
-        rows: IntArray,
-        step: int,
-        how: tuple[Augmentation, np.random.Generator],
-    ) -> PlanGraph:
-        change, rng = how
+    def _touches(self, row: int, step: int, xy: FloatArray, heading_rad: FloatArray) -> bool:
+        """Whether a path runs into somebody, so that nobody should learn from it."""
+        part, scene = slice(step, step + 1 + FUTURE, _STRIDE), self.scene
+        others = np.arange(scene.num_agents) != row
+        touch = boxes_overlap(
+            xy[part],
+            heading_rad[part],
+            scene.size[row],
+            scene.xy[others, part],
+            self.heading_rad[others, part],
+            scene.size[others][:, None],
+        )
+        return bool(touch.any())
+
+    def _with_targets(self, graph: PlanGraph, moved: _Moved, rows: IntArray, step: int) -> PlanGraph:
         future = slice(step + 1, step + 1 + FUTURE)
         poses = np.column_stack([moved.xy[rows, step], moved.heading_rad[rows, step]])
         path = into_frame(moved.xy[rows, future], poses)
@@ -216,7 +226,6 @@ class PlanScene:
         stands = np.linalg.norm(path[:, -1], axis=1) < 1.0
         matter = np.where(stands, 0.2, 1.0)
         imitate = np.where(moved.is_moved[rows], PERTURBED_WEIGHT, 1.0) * matter
-        imitate = np.where(rng.random(len(rows)) < change.drop_imitation, 0.0, imitate)
         graph.imitate, graph.matter = as_tensor(imitate), as_tensor(matter)
         graph.around = self._surroundings(moved, rows, step, poses)
         return graph
@@ -289,6 +298,8 @@ class PlanBatches:
         A scene is shown once for so many steps that it is longer than a window, at least once.
     distinct : int >= 1, default 3
         How many epochs are drawn; with 1, the same batches in the same order serve every epoch, for validation.
+    drawn : dict, optional
+        Where the drawn epochs are kept. Batches that differ in nothing but ``drop_imitation`` may share one.
 
     Raises
     ------
@@ -305,13 +316,14 @@ class PlanBatches:
         seed: int = 0,
         stride: int = 10,
         distinct: int = 3,
+        drawn: dict[int, list[PlanGraph]] | None = None,
     ) -> None:
         self.scenes = [scene for scene in scenes if scene.scene.num_steps > FUTURE + _KEPT_PAST]
         if not self.scenes:
             raise InputError(f"learning to plan needs a scene of more than {FUTURE + _KEPT_PAST} steps, found none")
         self.batch_size, self.change, self.seed, self.stride = batch_size, change, seed, stride
         self.distinct = distinct
-        self.drawn: dict[int, list[PlanGraph]] = {}
+        self.drawn = {} if drawn is None else drawn
         self.order = np.repeat(np.arange(len(self.scenes)), [self._draws(item.scene) for item in self.scenes])
 
     def _draws(self, scene: Scene) -> int:
@@ -329,7 +341,15 @@ class PlanBatches:
         order = np.arange(len(batches))
         if self.distinct > 1:
             order = np.random.default_rng([self.seed, 1, epoch]).permutation(order)
-        return (batches[index] for index in order)
+        rng = np.random.default_rng([self.seed, 2, epoch])
+        return (self._dropped(batches[index], rng) for index in order)
+
+    def _dropped(self, batch: PlanGraph, rng: np.random.Generator) -> PlanGraph:
+        """Take imitation away from some of the vehicles."""
+        if self.change.drop_imitation == 0.0 or batch.imitate is None:
+            return batch
+        kept = rng.random(len(batch.imitate)) >= self.change.drop_imitation
+        return replace(batch, imitate=batch.imitate * as_tensor(kept))
 
     def _fresh(self, number: int) -> Iterator[PlanGraph]:
         rng = np.random.default_rng([self.seed, 0, number])

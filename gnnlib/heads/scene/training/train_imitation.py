@@ -1,8 +1,12 @@
-"""Train the imitation planner; one command makes the weights of one preset.
+"""Train the imitation planner; one command makes the weights of one preset, or of all, of which the best is kept.
 
 .. code-block:: text
 
-    python -m gnnlib.heads.scene.training.train_imitation environment --seed 0 --out gnnlib/weights/scene-planner
+    python -m gnnlib.heads.scene.training.train_imitation environment --seed 0 --out planner
+    python -m gnnlib.heads.scene.training.train_imitation ablation --seed 0 --out gnnlib/weights/scene-planner
+
+The second trains all presets for as many steps each on the same draws, leaves them in the folder of ``--runs``, and writes
+to ``--out`` the one that fails least when it drives from pushed starts in the validation scenes.
 
 Learns from generated traffic and the training scenes of NGSIM; see `gnnlib.heads.scene.imitation.IMITATION_PRESETS` for
 the presets. The folder of the collections is found through ``--data`` or the environment variable ``GNNLIB_DATA``;
@@ -19,16 +23,17 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import torch
 
-from gnnlib.encoder import Card, GraphModel, tune_cpu
+from gnnlib.encoder import Card, GraphModel, load, read_card, tune_cpu
 from gnnlib.errors import InputError
 from gnnlib.heads.scene.generate import SCENE_KINDS, generate_scene
-from gnnlib.heads.scene.imitation import IMITATION_PRESETS, build_planner
+from gnnlib.heads.scene.imitation import ABLATION, IMITATION_PRESETS, ImitationPlanner, build_planner
 from gnnlib.heads.scene.planning.scenarios import make_scenario
 from gnnlib.heads.scene.training.imitation_data import Augmentation, PlanBatches, PlanScene
+from gnnlib.heads.scene.training.validation_drives import failures, pushed_starts
 from gnnlib.heads.scene.training.windows import load_split
 from gnnlib.stop import MaxRuntime
 from gnnlib.training import FitConfig, FitResult, fit
@@ -37,19 +42,24 @@ from gnnlib.training.provenance import source_commit
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gnnlib.heads.scene.planning.imitation_head import PlanGraph
     from gnnlib.heads.scene.problem import Scene
     from gnnlib.stop import StopCriterion
 
-__all__ = ["generated_scenes", "main", "train_planner"]
+    Drawn = dict[tuple[Augmentation, int, str], dict[int, list[PlanGraph]]]
+
+__all__ = ["Material", "generated_scenes", "main", "train_planner"]
 
 _logger = logging.getLogger(__name__)
 
 #: Seeds of generated scenes: training from 20,000, validation from 30,000; benchmarks use others.
 _TRAIN_SEED, _VAL_SEED = 20_000, 30_000
+_DRIVES = "closed loop, {} pushed starts of the validation scenes"
+_CAUTION = "the rule-based planner drives better"
 _RARE = {"highway": "sudden_stop", "street": "sudden_stop", "merge": "sudden_stop"}
 
 _FIT = FitConfig(
-    epochs=10,
+    epochs=9,
     batch_size=4,
     learning_rate=2e-3,
     warmup_steps=50,
@@ -98,11 +108,49 @@ def generated_scenes(count: int, first_seed: int, *, num_steps: int = 90) -> lis
     return scenes
 
 
+def _scenes(data: Path | None, split: str, count: int) -> list[PlanScene]:
+    recorded = load_split(data, "ngsim", split)[0] if data is not None else []
+    seed = _TRAIN_SEED if split == "train" else _VAL_SEED
+    return [PlanScene(scene) for scene in recorded + generated_scenes(count, seed) + generated_tests(count // 2, seed)]
+
+
+class Material(NamedTuple):
+    """What planners learn from and are judged by.
+
+    Attributes
+    ----------
+    train, val : list of PlanScene
+    about : str
+        For the card.
+    drawn : dict
+        Keeps what is drawn of the scenes, which presets with the same augmentation share.
+    """
+
+    train: list[PlanScene]
+    val: list[PlanScene]
+    about: str
+    drawn: Drawn
+
+    @classmethod
+    def load(cls, data: Path | None, generated: int) -> Self:
+        """Read the recordings and generate the rest.
+
+        Parameters
+        ----------
+        data : path, optional
+            Folder of the collections; without it only generated scenes.
+        generated : int
+            Number of generated scenes.
+        """
+        source = "training scenes of ngsim and " if data is not None else ""
+        about = f"{source}{generated} generated scenes and {generated // 2} driving tests (seeds from {_TRAIN_SEED})"
+        return cls(_scenes(data, "train", generated), _scenes(data, "val", 15), about, {})
+
+
 def train_planner(
     model: GraphModel,
     preset: str,
-    train: Sequence[PlanScene],
-    val: Sequence[PlanScene],
+    material: Material,
     *,
     folder: Path,
     seed: int = 0,
@@ -117,7 +165,7 @@ def train_planner(
         From `gnnlib.heads.scene.imitation.build_planner`.
     preset : str
         Name in `IMITATION_PRESETS`.
-    train, val : sequence of PlanScene
+    material : Material
     folder : path
         Gets the checkpoint and the log; a run goes on from a checkpoint that lies there.
     seed : int
@@ -135,11 +183,12 @@ def train_planner(
         raise InputError(f"`preset` must be one of {', '.join(IMITATION_PRESETS)}, found {preset!r}")
     chosen = IMITATION_PRESETS[preset]
     unchanged = replace(chosen.augmentation, drop_imitation=0.0)
+    kept = [material.drawn.setdefault((unchanged, seed, part), {}) for part in ("train", "val")]
     folder.mkdir(parents=True, exist_ok=True)
     return fit(
         model,
-        PlanBatches(train, config.batch_size, chosen.augmentation, seed=seed),
-        val=PlanBatches(val, config.batch_size, unchanged, seed=1, stride=20, distinct=1),
+        PlanBatches(material.train, config.batch_size, chosen.augmentation, seed=seed, drawn=kept[0]),
+        val=PlanBatches(material.val, config.batch_size, unchanged, seed=1, stride=20, distinct=1, drawn=kept[1]),
         config=replace(config, loss_weights=dict(chosen.loss_weights)),
         seed=seed,
         stop=stop,
@@ -147,12 +196,6 @@ def train_planner(
         resume=any(folder.glob("checkpoint*")),
         log=folder / "log.csv",
     )
-
-
-def _scenes(data: Path | None, split: str, count: int) -> list[PlanScene]:
-    recorded = load_split(data, "ngsim", split)[0] if data is not None else []
-    seed = _TRAIN_SEED if split == "train" else _VAL_SEED
-    return [PlanScene(scene) for scene in recorded + generated_scenes(count, seed) + generated_tests(count // 2, seed)]
 
 
 def imitation_errors(model: GraphModel, val: Sequence[PlanScene]) -> dict[str, float]:
@@ -175,11 +218,10 @@ def run(
     preset: str,
     out: Path,
     runs: Path,
+    material: Material,
     *,
-    data: Path | None = None,
     seed: int = 0,
     minutes: float | None = None,
-    generated: int = 60,
     resume: bool = False,
 ) -> Card:
     """Train, measure on the validation scenes and write one planner; return its card.
@@ -192,34 +234,32 @@ def run(
         Weights and card, without suffix.
     runs : path
         Folder for checkpoint and log.
-    data : path, optional
-        Folder of the collections; without it only generated scenes.
+    material : Material
     seed : int
     minutes : float, optional
         Stop after so long.
-    generated : int, default 60
-        Number of generated scenes.
     resume : bool
         Go on from the checkpoint, if there is one.
     """
-    train, val = _scenes(data, "train", generated), _scenes(data, "val", 15)
     model = build_planner(seed=seed)
     began = time.process_time()
     folder = runs / f"{preset}-{seed}"
     for old in () if resume else folder.glob("checkpoint*"):
         old.unlink()
     stop = None if minutes is None else MaxRuntime(60.0 * minutes)
-    result = train_planner(model, preset, train, val, folder=folder, seed=seed, stop=stop)
+    result = train_planner(model, preset, material, folder=folder, seed=seed, stop=stop)
     cpu_s = time.process_time() - began
     model.eval()
     metrics = {key: round(value, 4) for key, value in result.best.items() if key.startswith("val/")}
-    metrics |= imitation_errors(model, val) | {"CPU seconds of the training": round(cpu_s, 1)}
-    source = "training scenes of ngsim and " if data is not None else ""
+    cases = pushed_starts([item.scene for item in material.val], seed=_VAL_SEED)
+    driven = failures(ImitationPlanner(model), cases) if cases else {}
+    metrics |= {f"{_DRIVES.format(len(cases))}: {name}": value for name, value in driven.items()}
+    metrics |= imitation_errors(model, material.val) | {"CPU seconds of the training": round(cpu_s, 1)}
     model.card = Card(
         out.name,
-        purpose=f"plans the next 3 s of a vehicle in traffic by imitation; preset {preset}",
+        purpose=f"plans the next 3 s of a vehicle in traffic by imitation (preset {preset}); {_CAUTION}",
         command=f"python -m {__spec__.name} {preset} --seed {seed} --out {out.as_posix()}",
-        data=f"{source}{generated} generated scenes and {generated // 2} driving tests (seeds from {_TRAIN_SEED})",
+        data=material.about,
         seed=seed,
         seconds=round(result.seconds, 1),
         machine=f"{platform.machine()}, {torch.get_num_threads()} thread(s)",
@@ -231,29 +271,65 @@ def run(
     return model.card
 
 
+def ship_best(paths: Sequence[Path], out: Path, command: str) -> Card:
+    """Copy the weights whose card tells of the fewest failures in the validation drives; return the new card.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        Weights, without suffix; of equals the first is taken.
+    out : path
+        Where to, without suffix.
+    command : str
+        For the card.
+    """
+
+    def failed(path: Path) -> float:
+        return next(value for name, value in read_card(path).metrics.items() if name.endswith(": failed"))
+
+    model = load(min(paths, key=failed))
+    if model.card is None:
+        raise InputError("weights without a card cannot be shipped")
+    model.card = replace(model.card, name=out.name, command=command)
+    model.save(out)
+    return model.card
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; see the module."""
     from gnnlib.heads.scene.train import data_folder
 
     parser = argparse.ArgumentParser(prog=f"python -m {__spec__.name}", description="Train the imitation planner.")
-    parser.add_argument("preset", choices=list(IMITATION_PRESETS), help="what to learn from")
+    parser.add_argument("preset", choices=[*IMITATION_PRESETS, "ablation"], help="what to learn from, or all")
     parser.add_argument("--out", type=Path, required=True, help="weights and card to write, without suffix")
     parser.add_argument("--data", help="folder of the collections, or none")
     parser.add_argument("--runs", type=Path, default=Path("runs/scene-planner"), help="folder for checkpoint and log")
     parser.add_argument("--seed", type=int, default=0, help="of parameters and order")
     parser.add_argument("--minutes", type=float, help="stop after so long")
-    parser.add_argument("--generated", type=int, default=60, help="number of generated scenes")
+    parser.add_argument("--generated", type=int, default=100, help="number of generated scenes")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint, if there is one")
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     tune_cpu()
     torch.set_num_threads(1)
     data = None if chosen.data == "none" else data_folder(Path(chosen.data) if chosen.data else None)
-    options = {name: getattr(chosen, name) for name in ("seed", "minutes", "generated", "resume")}
-    card = run(chosen.preset, chosen.out, chosen.runs, data=data, **options)
+    material = Material.load(data, chosen.generated)
+    options = {name: getattr(chosen, name) for name in ("seed", "minutes", "resume")}
+    if chosen.preset == "ablation":
+        paths = [chosen.runs / f"{preset}-{chosen.seed}" for preset in ABLATION]
+        for preset, path in zip(ABLATION, paths, strict=True):
+            _report(run(preset, path, chosen.runs, material, **options))
+        command = f"python -m {__spec__.name} ablation --seed {chosen.seed} --out {chosen.out.as_posix()}"
+        _report(ship_best(paths, chosen.out, command))
+    else:
+        _report(run(chosen.preset, chosen.out, chosen.runs, material, **options))
+    return 0
+
+
+def _report(card: Card) -> None:
+    _logger.info("%s: %s", card.name, card.purpose)
     for name, value in card.metrics.items():
         _logger.info("%s: %g", name, value)
-    return 0
 
 
 if __name__ == "__main__":
