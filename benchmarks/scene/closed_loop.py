@@ -2,8 +2,10 @@
 
 Closed loop: collisions and leaving the road per 100 runs, with Wilson intervals. Starts are 0.3 to 1 m and up to 0.2 rad off
 the recording; who is still, or again, more than half a metre off the road 1.5 s later has left it. Cases in which the
-recorded vehicle itself leaves the mapped road or overlaps somebody are left out. Open loop: distance of 3 s plans to the
-recording, along which the policy is led. It says nothing about driving.
+recorded vehicle itself leaves the mapped road or overlaps somebody are left out. Failed: off the road, or a collision at
+fault. All policies drive the same cases, so the steps of the ablation are compared in pairs, with an exact sign test on the
+cases in which one of the two fails only. Open loop: distance of 3 s plans to the recording, along which the policy is led.
+It says nothing about driving.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from scipy.stats import binomtest
 
 from gnnlib.encoder import list_weights
 from gnnlib.errors import GnnlibError
@@ -23,10 +26,10 @@ from gnnlib.heads.scene.generate import SCENE_KINDS, generate_scene
 from gnnlib.heads.scene.imitation import ABLATION, ImitationPlanner
 from gnnlib.heads.scene.kinematics import redrive
 from gnnlib.heads.scene.planner import RulePlanner
-from gnnlib.heads.scene.planning.driving_scores import off_road_by
 from gnnlib.heads.scene.planning.scenarios import Scenario, make_scenario, shifted_start
 from gnnlib.heads.scene.policies import ConstantVelocity, IDMPolicy, LogReplay
-from gnnlib.heads.scene.sim import SceneSim, StartShift
+from gnnlib.heads.scene.sim import SceneSim
+from gnnlib.heads.scene.training.validation_drives import left_the_road
 from gnnlib.heads.scene.training.windows import load_split
 
 if TYPE_CHECKING:
@@ -40,8 +43,8 @@ MakePolicy = "Callable[[Scenario], PolicyLike]"
 
 PLANNERS = Path("runs/scene-planner")
 FIRST_SEED = 50_000  # training uses 20,000 and 30,000
-SETTLED_STEPS = 15
-RECORDED_PER_SCENE, GENERATED, REACTIVE, TESTS_EACH = 5, 66, 8, 6
+RECORDED_PER_SCENE, GENERATED, REACTIVE, TESTS_EACH = 9, 200, 20, 16
+OPEN_LOOP = 60
 TESTS = ("parked_car", "slow_leader", "stopping_leader")
 
 
@@ -100,12 +103,7 @@ def is_sound(case: Scenario) -> bool:
 def drive(case: Scenario, policy: PolicyLike, others: str) -> Run:
     sim = sim_of(case, others)
     report = sim.run(policy, shift=case.shift)
-    late = slice(SETTLED_STEPS, None)
-    off = False
-    if len(sim.road) and len(report.xy) > SETTLED_STEPS:
-        outside = off_road_by(sim.road, report.xy[late], report.heading_rad[late], sim.scene.size[sim.row])
-        off = bool((outside > 0.5).any())
-    return Run(report, off, bool(report.collided), bool(report.at_fault))
+    return Run(report, left_the_road(sim, report), bool(report.collided), bool(report.at_fault))
 
 
 def wilson(hits: int, count: int) -> list[float]:
@@ -130,6 +128,34 @@ def mean(values: Iterable[float]) -> float:
     return round(statistics.fmean(known), 3) if known else float("nan")
 
 
+def failed(runs: list[Run]) -> list[bool]:
+    return [run.off_road or run.at_fault for run in runs]
+
+
+def paired(before: list[bool], after: list[bool]) -> dict[str, Any]:
+    """Compare two policies on the same cases: failures that the second avoids and adds, and how likely by chance."""
+    avoided = sum(a and not b for a, b in zip(before, after, strict=True))
+    added = sum(b and not a for a, b in zip(before, after, strict=True))
+    chance = binomtest(avoided, avoided + added).pvalue if avoided + added else 1.0
+    return {
+        "failed_per_100": [round(100 * sum(hits) / len(hits), 1) for hits in (before, after)],
+        "avoided": avoided,
+        "added": added,
+        "p": round(float(chance), 4),
+    }
+
+
+def steps_of_the_ablation(drives: dict[str, list[bool]]) -> dict[str, Any]:
+    """Compare each preset with the one before, and the last ones with the first, all seeds of training together."""
+    pooled: list[list[bool]] = []
+    for number in range(len(ABLATION)):
+        rows = [drives[name] for name in sorted(drives) if name.startswith(f"M{number} ")]
+        pooled.append([hit for row in rows for hit in row])
+    steps = [(k, k + 1) for k in range(len(ABLATION) - 1)] + [(0, 2), (0, 4), (2, 4)]
+    known = [(a, b) for a, b in steps if pooled[a] and len(pooled[a]) == len(pooled[b])]
+    return {f"M{a} to M{b}": paired(pooled[a], pooled[b]) for a, b in known}
+
+
 def summarise(runs: list[Run]) -> dict[str, Any]:
     reports = [run.report for run in runs]
     return {
@@ -137,7 +163,7 @@ def summarise(runs: list[Run]) -> dict[str, Any]:
         **rate("collisions", [run.collided for run in runs]),
         **rate("at_fault", [run.at_fault for run in runs]),
         **rate("off_road", [run.off_road for run in runs]),
-        **rate("failed", [run.off_road or run.at_fault for run in runs]),
+        **rate("failed", failed(runs)),
         "progress_share": mean(report.progress_share for report in reports),
         "route_deviation_m": mean(report.route_deviation_m for report in reports),
         "min_time_to_collision_s": mean(report.min_time_to_collision_s for report in reports),
@@ -156,15 +182,23 @@ def policies() -> dict[str, Callable[[Scenario], PolicyLike]]:
     }
     if "scene" in list_weights():
         table["rule planner, predicted modes"] = lambda _: RulePlanner("model")
+    shipped = ImitationPlanner("scene-planner") if "scene-planner" in list_weights() else None
     for number, preset in enumerate(ABLATION):
         for path in sorted(PLANNERS.glob(f"{preset}*.safetensors")):
             planner = ImitationPlanner(path)
-            label = path.stem.removeprefix(preset)
-            table[f"M{number} {preset}{label}"] = lambda _, planner=planner: planner
-    if "scene-planner" in list_weights():
-        shipped = ImitationPlanner("scene-planner")
-        table["shipped scene-planner"] = lambda _: shipped
+            label = f"M{number} {path.stem}"
+            if shipped is not None and are_alike(planner, shipped):
+                shipped, label = None, f"{label} (shipped)"
+            table[label] = lambda _, planner=planner: planner
+    if shipped is not None:
+        table["shipped scene-planner"] = lambda _, planner=shipped: planner
     return table
+
+
+def are_alike(one: ImitationPlanner, other: ImitationPlanner) -> bool:
+    """Whether two planners have the same weights."""
+    states = [planner.model.state_dict() for planner in (one, other)]
+    return states[0].keys() == states[1].keys() and all(states[0][k].equal(states[1][k]) for k in states[0])
 
 
 def open_loop(cases: list[Scenario], make: Callable[[Scenario], PolicyLike]) -> dict[str, Any]:
@@ -226,8 +260,16 @@ def step_times(repeats: int) -> dict[str, Any]:
     return times
 
 
-def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Drive all cases with all policies."""
+class Cases(NamedTuple):
+    """What is driven; of `pushed` the first `recorded` are real traffic."""
+
+    pushed: list[Scenario]
+    recorded: int
+    reactive: list[Scenario]
+    tests: dict[str, list[Scenario]]
+
+
+def all_cases(options: argparse.Namespace) -> Cases:
     quick = options.quick
     pushed = [case for case in recorded_cases(options.data, 1 if quick else RECORDED_PER_SCENE) if is_sound(case)]
     recorded = len(pushed)
@@ -237,27 +279,47 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     tests = {
         kind: [make_scenario(kind, seed=FIRST_SEED + k) for k in range(2 if quick else TESTS_EACH)] for kind in TESTS
     }
-    rows: dict[str, Any] = {}
-    for name, make in policies().items():
-        began = time.process_time()
-        rows[name] = {
-            "closed_loop_pushed_starts": summarise([drive(case, make(case), "log") for case in pushed]),
-            "closed_loop_reactive_others": summarise([drive(case, make(case), "idm") for case in reactive]),
-            **{
-                f"closed_loop_{kind}": summarise([drive(case, make(case), "log") for case in cases])
-                for kind, cases in tests.items()
-            },
-            "open_loop_3s": open_loop([case for case in pushed if case.shift != StartShift()], make),
-        }
-        first = rows[name]["closed_loop_pushed_starts"]
-        print(
-            f"{name:36s} collisions {first['collisions_per_100']:5.1f} (at fault {first['at_fault_per_100']:5.1f}), "
-            f"off road {first['off_road_per_100']:5.1f} per 100; {time.process_time() - began:.0f} CPU s"
-        )
+    return Cases(pushed, recorded, reactive, tests)
+
+
+def measure(name: str, make: Callable[[Scenario], PolicyLike], cases: Cases) -> tuple[dict[str, Any], list[bool]]:
+    """Drive all cases with one policy; return its row, and which of the pushed starts failed."""
+    began = time.process_time()
+    runs = [drive(case, make(case), "log") for case in cases.pushed]
+    row = {
+        "closed_loop_pushed_starts": summarise(runs),
+        "closed_loop_pushed_starts_recorded": summarise(runs[: cases.recorded]),
+        "closed_loop_reactive_others": summarise([drive(case, make(case), "idm") for case in cases.reactive]),
+        **{
+            f"closed_loop_{kind}": summarise([drive(case, make(case), "log") for case in tests])
+            for kind, tests in cases.tests.items()
+        },
+        "open_loop_3s": open_loop(cases.pushed[:: max(1, len(cases.pushed) // OPEN_LOOP)], make),
+    }
+    first = row["closed_loop_pushed_starts"]
+    print(
+        f"{name:36s} collisions {first['collisions_per_100']:5.1f} (at fault {first['at_fault_per_100']:5.1f}), "
+        f"off road {first['off_road_per_100']:5.1f}, failed {first['failed_per_100']:5.1f} per 100; "
+        f"{time.process_time() - began:.0f} CPU s",
+        flush=True,
+    )
+    return row, failed(runs)
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Drive all cases with all policies."""
+    cases = all_cases(options)
+    measured = {name: measure(name, make, cases) for name, make in policies().items()}
     return {
         "protocol": __doc__,
-        "cases": {"recorded": recorded, "generated": len(pushed) - recorded, "reactive": len(reactive)},
+        "cases": {
+            "recorded": cases.recorded,
+            "generated": len(cases.pushed) - cases.recorded,
+            "reactive": len(cases.reactive),
+            "each driving test": TESTS_EACH,
+        },
         "kinematic_residual": residuals(options.data),
-        "step_ms": step_times(5 if quick else 40),
-        "policies": rows,
+        "step_ms": step_times(5 if options.quick else 40),
+        "ablation": steps_of_the_ablation({name: hits for name, (_, hits) in measured.items()}),
+        "policies": {name: row for name, (row, _) in measured.items()},
     }
