@@ -148,7 +148,11 @@ def trained(payload: dict[str, Any]) -> list[str]:
         if card is not None:
             seconds = "-" if card["seconds"] is None else f"{card['seconds']:.0f} s"
             rows.append([name, card["data"], str(card["seed"]), seconds, card["licence"]])
-    return table(["weights", "learned from", "seed", "training", "licence"], rows)
+    lines = table(["weights", "learned from", "seed", "training", "licence"], rows)
+    runs = payload.get("trainings", {})
+    head = ["run", "epochs", "losses", "wall seconds, other work beside it"]
+    cells = ([name, str(one["epochs"]), ", ".join(one["losses"]), str(one["wall_s"])] for name, one in runs.items())
+    return lines + (table(head, cells) if runs else [])
 
 
 def picture_lines(payload: dict[str, Any]) -> list[str]:

@@ -5,6 +5,7 @@ Whatever is measured predicts the same vehicles from the same past. Intervals co
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -43,6 +44,7 @@ NOTE = (
     "show them as the network gives them."
 )
 
+BASELINE_NETWORKS = {"VectorNet-like": VectorNetLike, "HiVT-like": HiVTLike}
 METRICS = ("min_ade", "min_fde", "missed", "brier_min_fde")
 
 
@@ -211,12 +213,32 @@ def learned(options: argparse.Namespace) -> dict[str, Any]:
             continue
         name = "gnnlib, shipped weights" if path == "scene" else f"gnnlib, {Path(path).parent.name}"
         models[name] = model
-    for label, kind in (("VectorNet-like", VectorNetLike), ("HiVT-like", HiVTLike)):
+    for label, kind in BASELINE_NETWORKS.items():
         for path in sorted(options.runs.glob(f"{kind.__name__}-*/weights.safetensors")):
             network = kind()
             network.load_state_dict(load_file(path), strict=False)
             models[f"{label}, seed {path.parent.name.rsplit('-', 1)[1]}"] = network.eval()
     return models
+
+
+def trainings(options: argparse.Namespace) -> dict[str, Any]:
+    """Epochs, losses and wall seconds of the runs whose logs lie beside the weights."""
+    folders = {f"gnnlib, {path.parent.name}": path.parent for path in options.model}
+    for label, kind in BASELINE_NETWORKS.items():
+        for path in sorted(options.runs.glob(f"{kind.__name__}-*/weights.safetensors")):
+            folders[f"{label}, seed {path.parent.name.rsplit('-', 1)[1]}"] = path.parent
+    found = {}
+    for name, folder in folders.items():
+        if (folder / "log.csv").exists():
+            with (folder / "log.csv").open(encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+            losses = [key.removeprefix("train/") for key in rows[-1] if key.startswith("train/")]
+            found[name] = {
+                "epochs": int(rows[-1]["epoch"]),
+                "losses": [loss for loss in losses if loss != "loss"],
+                "wall_s": round(float(rows[-1]["seconds"])),
+            }
+    return found
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -251,5 +273,6 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "note": NOTE,
         "sources": sources,
         "cards": cards,
+        "trainings": trainings(options),
         "auroc_of_rare_events": warnings,
     }
