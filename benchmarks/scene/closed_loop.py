@@ -3,8 +3,9 @@
 Closed loop: collisions and leaving the road per 100 runs, with Wilson intervals. Starts are 0.3 to 1 m and up to 0.2 rad off
 the recording; who is still, or again, more than half a metre off the road 1.5 s later has left it. Cases in which the
 recorded vehicle itself leaves the mapped road or overlaps somebody are left out. Failed: off the road, or a collision at
-fault. All policies drive the same cases, so the steps of the ablation are compared in pairs, with an exact sign test on the
-cases in which one of the two fails only. Open loop: distance of 3 s plans to the recording, along which the policy is led.
+fault. All policies drive the same cases, so the steps of the ablation are compared in pairs: the difference with its standard
+error over starts, and an exact sign test on the starts that one of the two fails more often, of all seeds of training taken
+together. Open loop: distance of 3 s plans to the recording, along which the policy is led.
 It says nothing about driving.
 """
 
@@ -18,8 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from scene.kept_rows import KeptRows, Row, digest, driving_code
 from scipy.stats import binomtest
 
+import gnnlib
 from gnnlib.encoder import list_weights
 from gnnlib.errors import GnnlibError
 from gnnlib.heads.scene.generate import SCENE_KINDS, generate_scene
@@ -45,6 +48,7 @@ PLANNERS = Path("runs/scene-planner")
 FIRST_SEED = 50_000  # training uses 20,000 and 30,000
 RECORDED_PER_SCENE, GENERATED, REACTIVE, TESTS_EACH = 9, 200, 20, 16
 OPEN_LOOP = 60
+SHIPPED = " (shipped)"
 TESTS = ("parked_car", "slow_leader", "stopping_leader")
 
 
@@ -132,13 +136,16 @@ def failed(runs: list[Run]) -> list[bool]:
     return [run.off_road or run.at_fault for run in runs]
 
 
-def paired(before: list[bool], after: list[bool]) -> dict[str, Any]:
-    """Compare two policies on the same cases: failures that the second avoids and adds, and how likely by chance."""
-    avoided = sum(a and not b for a, b in zip(before, after, strict=True))
-    added = sum(b and not a for a, b in zip(before, after, strict=True))
+def paired(before: list[list[bool]], after: list[list[bool]]) -> dict[str, Any]:
+    """Compare two policies on the same starts [seeds of training][starts]: what the second avoids and adds."""
+    shares = [np.mean(rows, axis=0) for rows in (before, after)]
+    change = shares[1] - shares[0]
+    avoided, added = int((change < 0).sum()), int((change > 0).sum())
     chance = binomtest(avoided, avoided + added).pvalue if avoided + added else 1.0
     return {
-        "failed_per_100": [round(100 * sum(hits) / len(hits), 1) for hits in (before, after)],
+        "failed_per_100": [round(100 * float(share.mean()), 1) for share in shares],
+        "change_per_100": round(100 * float(change.mean()), 1),
+        "standard_error": round(100 * float(change.std(ddof=1)) / math.sqrt(len(change)), 1),
         "avoided": avoided,
         "added": added,
         "p": round(float(chance), 4),
@@ -146,14 +153,10 @@ def paired(before: list[bool], after: list[bool]) -> dict[str, Any]:
 
 
 def steps_of_the_ablation(drives: dict[str, list[bool]]) -> dict[str, Any]:
-    """Compare each preset with the one before, and the last ones with the first, all seeds of training together."""
-    pooled: list[list[bool]] = []
-    for number in range(len(ABLATION)):
-        rows = [drives[name] for name in sorted(drives) if name.startswith(f"M{number} ")]
-        pooled.append([hit for row in rows for hit in row])
+    """Compare each preset with the one before, and some with one farther off, all seeds of training together."""
+    found = [[drives[name] for name in sorted(drives) if name.startswith(f"M{k} ")] for k in range(len(ABLATION))]
     steps = [(k, k + 1) for k in range(len(ABLATION) - 1)] + [(0, 2), (0, 4), (2, 4)]
-    known = [(a, b) for a, b in steps if pooled[a] and len(pooled[a]) == len(pooled[b])]
-    return {f"M{a} to M{b}": paired(pooled[a], pooled[b]) for a, b in known}
+    return {f"M{a} to M{b}": paired(found[a], found[b]) for a, b in steps if found[a] and found[b]}
 
 
 def summarise(runs: list[Run]) -> dict[str, Any]:
@@ -188,7 +191,7 @@ def policies() -> dict[str, Callable[[Scenario], PolicyLike]]:
             planner = ImitationPlanner(path)
             label = f"M{number} {path.stem}"
             if shipped is not None and are_alike(planner, shipped):
-                shipped, label = None, f"{label} (shipped)"
+                shipped, label = None, label + SHIPPED
             table[label] = lambda _, planner=planner: planner
     if shipped is not None:
         table["shipped scene-planner"] = lambda _, planner=shipped: planner
@@ -282,11 +285,10 @@ def all_cases(options: argparse.Namespace) -> Cases:
     return Cases(pushed, recorded, reactive, tests)
 
 
-def measure(name: str, make: Callable[[Scenario], PolicyLike], cases: Cases) -> tuple[dict[str, Any], list[bool]]:
-    """Drive all cases with one policy; return its row, and which of the pushed starts failed."""
-    began = time.process_time()
+def measure(make: Callable[[Scenario], PolicyLike], cases: Cases) -> Row:
+    """Drive all cases with one policy."""
     runs = [drive(case, make(case), "log") for case in cases.pushed]
-    row = {
+    figures = {
         "closed_loop_pushed_starts": summarise(runs),
         "closed_loop_pushed_starts_recorded": summarise(runs[: cases.recorded]),
         "closed_loop_reactive_others": summarise([drive(case, make(case), "idm") for case in cases.reactive]),
@@ -296,20 +298,44 @@ def measure(name: str, make: Callable[[Scenario], PolicyLike], cases: Cases) -> 
         },
         "open_loop_3s": open_loop(cases.pushed[:: max(1, len(cases.pushed) // OPEN_LOOP)], make),
     }
-    first = row["closed_loop_pushed_starts"]
-    print(
-        f"{name:36s} collisions {first['collisions_per_100']:5.1f} (at fault {first['at_fault_per_100']:5.1f}), "
-        f"off road {first['off_road_per_100']:5.1f}, failed {first['failed_per_100']:5.1f} per 100; "
-        f"{time.process_time() - began:.0f} CPU s",
-        flush=True,
-    )
-    return row, failed(runs)
+    return Row(figures, failed(runs))
+
+
+def fingerprint_of(name: str, policy: PolicyLike, options: argparse.Namespace) -> str:
+    """Return what changes as soon as a row must be measured again."""
+    modes = "predicted modes" in name
+    files = [*driving_code(with_prediction=modes), Path(__file__)]
+    if modes:
+        files.append(Path(gnnlib.__file__).parent / "weights" / "scene.safetensors")
+    model = policy.model if isinstance(policy, ImitationPlanner) else None
+    return digest(files, model) + ("-quick" if options.quick else "")
+
+
+def rows(cases: Cases, options: argparse.Namespace) -> dict[str, Row]:
+    """Measure all policies, but those of which a row is kept."""
+    kept, table = KeptRows(PLANNERS / "closed_loop_rows.json"), {}
+    for label, make in policies().items():
+        name, fingerprint = label.removesuffix(SHIPPED), fingerprint_of(label, make(cases.pushed[0]), options)
+        began = time.process_time()
+        row = kept.find(name, fingerprint)
+        if row is None:
+            row = measure(make, cases)
+            kept.keep(name, fingerprint, row)
+        first = row.figures["closed_loop_pushed_starts"]
+        print(
+            f"{label:40s} collisions {first['collisions_per_100']:5.1f} (at fault {first['at_fault_per_100']:5.1f}), "
+            f"off road {first['off_road_per_100']:5.1f}, failed {first['failed_per_100']:5.1f} per 100; "
+            f"{time.process_time() - began:.0f} CPU s",
+            flush=True,
+        )
+        table[label] = row
+    return table
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Drive all cases with all policies."""
     cases = all_cases(options)
-    measured = {name: measure(name, make, cases) for name, make in policies().items()}
+    measured = rows(cases, options)
     return {
         "protocol": __doc__,
         "cases": {
@@ -320,6 +346,6 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         },
         "kinematic_residual": residuals(options.data),
         "step_ms": step_times(5 if options.quick else 40),
-        "ablation": steps_of_the_ablation({name: hits for name, (_, hits) in measured.items()}),
-        "policies": {name: row for name, (row, _) in measured.items()},
+        "ablation": steps_of_the_ablation({name: row.failed for name, row in measured.items()}),
+        "policies": {name: row.figures for name, row in measured.items()},
     }
