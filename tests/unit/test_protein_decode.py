@@ -8,8 +8,8 @@ import pytest
 from gnnlib.errors import InputError
 from gnnlib.heads.protein import baselines
 from gnnlib.heads.protein.decode import reconstruct
-from gnnlib.heads.protein.folding import fold_kernels
-from gnnlib.heads.protein.folding.chain_prior import load_chain_prior, stretch_features, stretches
+from gnnlib.heads.protein.folding import fold, fold_kernels
+from gnnlib.heads.protein.folding.chain_prior import load_chain_prior, stretch_features
 from gnnlib.heads.protein.folding.fold_batch import reconstruct_batch
 from gnnlib.heads.protein.folding.fold_start import NoiseModel, classical_scaling, complete, fit_noise, pairwise
 from gnnlib.heads.protein.geometry import build_backbone, ca_angles
@@ -199,18 +199,44 @@ def test_mask_over_an_unknown_distance_is_refused():
         reconstruct(holes, mask=np.ones(TRUE.shape, dtype=bool))
 
 
-def test_gradient_is_the_slope_of_the_energy():
+BONDED = np.arange(70) < 69
+
+
+def problem_of(weight, terms, clash, *, kind=np.float64, listed=False):
+    """The energy of distances one angstrom too long, with pairs in rows or in a list."""
+    given = fold.Given(TRUE, weight != 0.0, np.abs(weight), BONDED, np.zeros_like(TRUE), np.zeros_like(TRUE))
+    make = fold._few_problem if listed else fold._problem
+    made = make(given, TRUE + 1.0, weight, fold._Terms())
+    made = made._replace(terms=np.array(terms), clash=np.array(clash))
+    prior = load_chain_prior()
+    centre, coefficients = prior.products()
+    mixture = fold_kernels.Mixture(centre, coefficients, np.ascontiguousarray(coefficients.T), prior.offsets)
+    made = made._replace(mixture=mixture)
+    if not listed:
+        made = made._replace(target=TRUE + 1.0, weight=weight)
+
+    def cast(part):
+        if isinstance(part, tuple):
+            return type(part)(*map(cast, part))
+        return part.astype(kind) if part.dtype.kind == "f" else part
+
+    return cast(made)
+
+
+def some_weights():
     generator = np.random.default_rng(0)
     chance = np.triu(generator.random(TRUE.shape), 1)
     weight = np.where(chance + chance.T < 0.3, -0.7, 1.3)
     np.fill_diagonal(weight, 0.0)
-    bonded = np.arange(70) < 69
-    terms = np.array([50.0, 4.5, 3.0, 0.7, 0.6, 0.2])
-    problem = fold_kernels.Problem(TRUE + 1.0, weight, bonded, stretches(bonded), terms, *load_chain_prior())
-    x = np.ascontiguousarray(np.concatenate([CA.T, np.zeros((1, 70))]) + generator.normal(0, 0.4, (4, 70)))
+    return weight, np.ascontiguousarray(np.concatenate([CA.T, np.zeros((1, 70))]) + generator.normal(0, 0.4, (4, 70)))
+
+
+def test_gradient_is_the_slope_of_the_energy():
+    weight, x = some_weights()
+    problem = problem_of(weight, (50.0, 0.7, 0.6, 0.2), (4.5, 3.0))
     gradient, scratch = np.empty_like(x), np.empty_like(x)
     fold_kernels.energy(x, problem, gradient)
-    for m, i in ((0, 0), (1, 3), (2, 40), (3, 69), (0, 69), (2, 2)):
+    for m, i in ((0, 0), (1, 3), (2, 40), (3, 69), (0, 69), (2, 2), (3, 20)):
         ends = []
         for side in (1e-5, -1e-5):
             moved = x.copy()
@@ -220,17 +246,80 @@ def test_gradient_is_the_slope_of_the_energy():
 
 
 def test_single_precision_changes_energy_and_slope_little():
-    bonded = np.arange(70) < 69
-    terms = np.array([50.0, 4.5, 3.0, 0.7, 0.6, 0.2])
-    parts = (TRUE + 1.0, 1.0 - np.eye(70), bonded, stretches(bonded), terms, *load_chain_prior())
     x = np.ascontiguousarray(np.concatenate([CA.T, np.full((1, 70), 0.3)]))
     found = []
     for kind in (np.float64, np.float32):
-        problem = fold_kernels.Problem(*(part if part.dtype == bool else part.astype(kind) for part in parts))
+        problem = problem_of(1.0 - np.eye(70), (50.0, 0.7, 0.6, 0.2), (4.5, 3.0), kind=kind)
         slope = np.empty((4, 70), kind)
         found.append((fold_kernels.energy(x.astype(kind), problem, slope), slope))
     assert found[1][0] == pytest.approx(found[0][0], rel=1e-5)
     assert np.allclose(found[1][1], found[0][1], rtol=1e-3, atol=1e-2)
+
+
+@pytest.mark.parametrize("has_walls", [False, True])
+def test_a_list_of_pairs_has_the_energy_of_all_pairs_in_rows(has_walls):
+    """The walls of the rows are those of the list: unknown pairs at one distance and weight, three places apart."""
+    generator = np.random.default_rng(5)
+    chosen = np.triu(generator.random(TRUE.shape) < 0.06, 1)
+    chosen |= chosen.T
+    place = np.arange(70)
+    walled = ~chosen & (np.abs(place[:, None] - place) > 2) & has_walls
+    weight = np.where(chosen, 1.3, np.where(walled, -4.0, 0.0))
+    target = np.where(walled, 7.0, TRUE + 1.0)
+    given = fold.Given(TRUE, chosen, np.ones_like(TRUE), BONDED, np.zeros_like(TRUE), np.zeros_like(TRUE))
+    terms = fold._Terms(prior=0.3, sharpness=0.5, flat=0.1)
+    rows, listed = fold._problem(given, target, weight, terms), fold._few_problem(given, target, weight, terms)
+    x = np.concatenate([CA.T, np.zeros((1, 70))]).astype(np.float32)
+    for step in (0.3, 0.1, 2.5):  # near pairs are listed anew only after the last of the three
+        x = (x + generator.normal(0.0, step, x.shape)).astype(np.float32)
+        slopes = np.empty_like(x), np.empty_like(x)
+        energies = [fold_kernels.energy(x, one, slope) for one, slope in zip((rows, listed), slopes, strict=True)]
+        assert energies[1] == pytest.approx(energies[0], rel=1e-5)
+        np.testing.assert_allclose(slopes[1], slopes[0], rtol=1e-3, atol=0.02)
+    assert (np.abs(listed.few.anchor - x) < 1e-6).all()
+
+
+def test_annealing_through_the_fourth_dimension_turns_a_left_handed_helix():
+    """Loose exact distances hold the mirror image in three dimensions; the prior alone prefers the other hand."""
+    turn = np.radians(100.0) * np.arange(16)
+    right = np.stack([2.3 * np.cos(turn), 2.3 * np.sin(turn), 1.5 * np.arange(16)], axis=1)
+    left = right * [-1.0, 1.0, 1.0]
+    lengths, everyone = pairwise(right.T), ~np.eye(16, dtype=bool)
+    given = fold.Given(lengths, everyone, np.ones((16, 16)), np.arange(16) < 15, *np.zeros((2, 16, 16)))
+    problem = fold._problem(given, lengths, 0.2 * everyone, fold._Terms(25.0, 0.3))
+    start = np.ascontiguousarray(np.concatenate([left.T, np.zeros((1, 16))]), dtype=np.float32)
+    stuck = start.copy()
+    fold_kernels.minimise(stuck, problem, 100, 1e-5)
+    assert rmsd(stuck[:3].T, left) < 1.0 < rmsd(stuck[:3].T, right)
+    course = fold_kernels.Course(600, 0.1, 3.0, 1.0, (0.05, 0.3), (1e-3, 2.0))
+    errors = []
+    for seed in range(3):  # most turn whole; some keep a kink
+        turned = start.copy()
+        fold_kernels.anneal(turned, problem, course, np.random.default_rng(seed))
+        assert problem.terms[2] == pytest.approx(0.3, abs=0.01)
+        turned[3] = 0.0
+        fold_kernels.minimise(turned, problem, 100, 1e-5)
+        errors.append(rmsd(turned[:3].T, right))
+    assert min(errors) < 1.0
+
+
+def test_three_distances_a_residue_give_the_fold_and_its_hand():
+    for seed in range(3):
+        chosen = np.triu(np.random.default_rng(seed).random(TRUE.shape) < 0.09, 1)
+        found = reconstruct(noisy(1.0, seed), mask=chosen | chosen.T)
+        assert rmsd(found.coords, CA) < 2.5
+        assert found.handedness_confidence > 0.9
+
+
+def test_exponents_of_the_prior_are_polynomials_of_the_features():
+    prior = load_chain_prior()
+    centre, coefficients = prior.products()
+    features = stretch_features(CA)[:5] - centre
+    first, second = np.triu_indices(8)
+    terms = np.concatenate([features[:, first] * features[:, second], features, np.ones((5, 1))], axis=1)
+    off = features[:, None] + centre - prior.means
+    expected = -0.5 * np.einsum("mki,kij,mkj->mk", off, prior.precisions, off)
+    np.testing.assert_allclose(terms @ coefficients.T, expected, rtol=1e-8, atol=1e-6)
 
 
 def test_paths_are_those_of_scipy():
@@ -247,10 +336,8 @@ def test_paths_are_those_of_scipy():
 def test_energy_is_that_of_plain_python():
     weight = np.where(np.add.outer(np.arange(70), np.arange(70)) % 3 == 0, -0.7, 1.3)
     np.fill_diagonal(weight, 0.0)
-    bonded = np.arange(70) < 69
     prior = load_chain_prior()
-    terms = np.array([50.0, 6.5, 3.0, 0.7, 1.0, 0.2])
-    problem = fold_kernels.Problem(TRUE + 1.0, weight, bonded, stretches(bonded), terms, *prior)
+    problem = problem_of(weight, (50.0, 0.7, 1.0, 0.2), (6.5, 3.0))
     x = np.ascontiguousarray(np.concatenate([1.1 * CA.T, np.full((1, 70), 0.5)]))
     d = np.linalg.norm(x.T[:, None] - x.T, axis=-1)
     total = 0.0

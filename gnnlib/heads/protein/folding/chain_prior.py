@@ -51,6 +51,26 @@ class ChainPrior(NamedTuple):
         offsets = np.log(weights) - 0.5 * logdet - 0.5 * means.shape[1] * np.log(2.0 * np.pi)
         return cls(offsets, means, np.ascontiguousarray(np.linalg.inv(covariances)))
 
+    def products(self) -> tuple[FloatArray, FloatArray]:
+        """Write the exponents as polynomials.
+
+        Returns
+        -------
+        centre : array [8]
+            Mean of the features, from which they are to be measured.
+        coefficients : array [K, 45]
+            Of the products of two features (first not after second), of the features and of 1 in
+            ``-0.5 (f - mean) precision (f - mean)``.
+        """
+        share = np.exp(self.offsets + 0.5 * np.linalg.slogdet(np.linalg.inv(self.precisions))[1])
+        centre = share @ self.means / share.sum()
+        off = self.means - centre
+        first, second = np.triu_indices(off.shape[1])
+        squares = np.where(first == second, -0.5, -1.0) * self.precisions[:, first, second]
+        linear = np.einsum("kij,kj->ki", self.precisions, off)
+        rest = -0.5 * np.sum(linear * off, axis=1, keepdims=True)
+        return centre, np.concatenate([squares, linear, rest], axis=1)
+
     def log_density(self, features: FloatArray) -> FloatArray:
         """Log density of stretches [M, 8]."""
         off = features[:, None, :] - self.means[None]

@@ -6,17 +6,20 @@ a chain prior learned from real chains. They differ in how they get near its min
 
 from __future__ import annotations
 
+from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from gnnlib.heads.protein.folding import fold_start
 from gnnlib.heads.protein.folding.chain_prior import load_chain_prior, stretches
-from gnnlib.heads.protein.folding.fold_kernels import Problem, anneal, fragment_energy, minimise
+from gnnlib.heads.protein.folding.fold_kernels import Course, Few, Mixture, Problem, anneal, fragment_energy, minimise
 from gnnlib.heads.protein.folding.fold_start import NoiseModel
 from gnnlib.seeding import numpy_generator
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gnnlib.heads.protein.folding.fold_kernels import Reals
     from gnnlib.seeding import Seed
     from gnnlib.typing import BoolArray, FloatArray
@@ -30,12 +33,17 @@ _PRIOR_WEIGHT = 0.3  # neighbouring stretches share residues, so each counts les
 _PRIOR_SHARPNESS = 0.2  # flattened mixture while the trace is still rough
 _CUTOFF_SIGMA_ANGSTROM = 0.5
 _PATH_SHRINKAGE = 0.8  # a straight line is shorter than the shortest path over known pairs
-_FLATTENING = (0.02, 0.5)
+_RELAXATION = ((1e-3, 40), (0.02, 25))  # weight of the fourth dimension, steps
 _DENSE_FLATTENING = (0.02, 2.0)
 _OUTLIER_SIGMAS = 3.0
 _DENSE_FROM = 0.25  # share of known pairs
-_CLEAR_GAP = 0.15, 0.5  # difference of the two hands in kT a residue above which only the better one is refined
-_ANNEAL, _ANNEAL_SHARPNESS = (500, 0.12, 3.0), 0.4  # steps, time of a step, kT
+_CLEAR_GAP = 0.5  # difference of the two hands in kT a residue above which only the better one is refined
+# a prior that is nearly flat at first lets helices find their hand and their phase together, where a sharp one freezes
+# kinks; in four dimensions a stretch turns its hand without crossing itself
+_COURSE = Course(steps=300, step=0.12, memory=3.0, temperature=1.0, sharp=(0.05, 0.2), flat=(0.01, 2.0))
+_STEPS = 45_000, 300, 600  # times residues, at least, at most: short chains have fewer distances to tell hand from hand
+_SCARCE, _TRIES = 2.5, 2  # known distances a residue below which every start is annealed so often
+_FEW_UP_TO = 0.12, 9.0  # share of known pairs and cutoff (angstrom) up to which lists of pairs are quicker than rows
 
 
 class Given(NamedTuple):
@@ -101,22 +109,71 @@ def fold(given: Given, seed: Seed = 0) -> Fold:
     share = given.known.sum() / max(1, given.known.size - len(given.known))
     if cutoff is None and share >= _DENSE_FROM and len(given.known) > 4:
         return _fold_dense(given)
-    return _fold_sparse(given, NoiseModel(sigma, 0.0), cutoff, seed)
+    found = _fold_sparse(given, NoiseModel(sigma, 0.0), cutoff, seed)
+    return found if len(given.known) > 3 else found._replace(gap=0.0)  # three points have no hand
 
 
-def _problem(given: Given, target: Reals, weight: Reals, terms: _Terms) -> Problem:
-    numbers = np.array([terms.bond, _CLASH_ANGSTROM, _CLASH_STIFFNESS, terms.prior, terms.sharpness, terms.flat])
-    prior = load_chain_prior()
-    return Problem(
-        target.astype(np.float32),
-        weight.astype(np.float32),
-        given.bonded,
-        stretches(given.bonded),
-        numbers.astype(np.float32),
-        prior.offsets.astype(np.float32),
-        prior.means.astype(np.float32),
-        prior.precisions.astype(np.float32),
+def _problem(given: Given, target: FloatArray, weight: FloatArray, terms: _Terms) -> Problem:
+    """With all pairs in rows."""
+    none = np.zeros((2, 0), np.int64)
+    few = Few(
+        pairs=none,
+        lengths=_single(np.zeros(0)),
+        stiffness=_single(np.zeros(0)),
+        walled=np.zeros((0, 0), dtype=bool),
+        wall=_single(np.zeros(2)),
+        near=none,
+        number=np.full(1, -1),
+        anchor=_single(np.zeros((4, 0))),
     )
+    return _assemble(given, (target, weight), few, terms)
+
+
+def _few_problem(given: Given, target: FloatArray, weight: FloatArray, terms: _Terms) -> Problem:
+    """With the known pairs in a list; negative weights are walls of one height."""
+    count = len(target)
+    pairs = np.stack(np.nonzero(np.triu(weight > 0.0, 1)))
+    walled, wall = weight < 0.0, np.zeros(2)
+    if walled.any():
+        wall[:] = target[walled].max(), -weight[walled].min()
+    else:
+        walled = np.zeros((0, 0), dtype=bool)
+    few = Few(
+        pairs=pairs,
+        lengths=_single(target[pairs[0], pairs[1]]),
+        stiffness=_single(weight[pairs[0], pairs[1]]),
+        walled=walled,
+        wall=_single(wall),
+        near=np.zeros((2, count * (count - 1) // 2), np.int64),
+        number=np.full(1, -1),
+        anchor=_single(np.zeros((4, count))),
+    )
+    nothing = np.zeros((0, 0))
+    return _assemble(given, (nothing, nothing), few, terms)
+
+
+def _assemble(given: Given, rows: tuple[FloatArray, FloatArray], few: Few, terms: _Terms) -> Problem:
+    return Problem(
+        target=_single(rows[0]),
+        weight=_single(rows[1]),
+        few=few,
+        bonded=given.bonded,
+        windows=stretches(given.bonded),
+        terms=_single(np.array([terms.bond, terms.prior, terms.sharpness, terms.flat])),
+        clash=_single(np.array([_CLASH_ANGSTROM, _CLASH_STIFFNESS])),
+        mixture=_mixture(),
+    )
+
+
+def _single(array: FloatArray) -> Reals:
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+@cache
+def _mixture() -> Mixture:
+    prior = load_chain_prior()
+    centre, coefficients = prior.products()
+    return Mixture(_single(centre), _single(coefficients), _single(coefficients.T), _single(prior.offsets))
 
 
 def _with_restraints(given: Given, target: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -167,7 +224,7 @@ def _fold_dense(given: Given) -> Fold:
         points, twin, own, other = twin, points, other, own
     best = minimise(points, full, 80, 1e-5)
     gap = other - own
-    if gap < _CLEAR_GAP[1] * count:
+    if gap < _CLEAR_GAP * count:
         second = minimise(twin, full, 80, 1e-5)
         gap = second - best
         if gap < 0.0:
@@ -187,15 +244,11 @@ def _dense_weights(given: Given, fitted: FloatArray, noise: NoiseModel, *, cut_o
 
 
 def _fold_sparse(given: Given, noise: NoiseModel, cutoff: float | None, seed: Seed) -> Fold:
-    """Embed shortest paths in four dimensions, relax there, press flat; then anneal, and keep what is better."""
+    """Embed shortest paths in four dimensions, relax there, choose the hand, and anneal down to three dimensions."""
     count, known = len(given.known), given.known
-    variance = noise.absolute_angstrom**2
-    weight = np.where(known, given.reliability / variance, 0.0)
+    weight = np.where(known, given.reliability / noise.absolute_angstrom**2, 0.0)
     target = np.where(known, given.distances, 0.0)
-    paths = fold_start.complete(given.distances, known, given.bonded)
-    loose = np.where(known, weight, 0.3 / np.square(np.maximum(0.3 * paths, 1.0)))
-    wished = np.where(known, target, _PATH_SHRINKAGE * paths)
-    np.fill_diagonal(loose, 0.0)
+    points = _spread_out(given, weight)
     walls = weight
     if cutoff is not None:
         place = np.arange(count)
@@ -203,46 +256,47 @@ def _fold_sparse(given: Given, noise: NoiseModel, cutoff: float | None, seed: Se
         target = np.where(unseen, cutoff, target)
         walls = np.where(unseen, -1.0 / _CUTOFF_SIGMA_ANGSTROM**2, weight)
     target, walls = _with_restraints(given, target, walls)
-    points: Reals = fold_start.classical_scaling(_PATH_SHRINKAGE * paths, 4).astype(np.float32)
-    minimise(points, _problem(given, wished, loose, _Terms(_SOFT_BOND_STIFFNESS, flat=1e-3)), 25, 1e-3)
-    best = _relax(given, target, walls, points)
-    best = _search(given, target, walls, best, numpy_generator(seed))
-    _, points, twin, gap = best
-    return Fold(_positions(points), _positions(twin), gap, weight, noise, cutoff)
-
-
-_Hands = tuple[float, "Reals", "Reals", float]
-
-
-def _search(given: Given, target: Reals, weight: Reals, best: _Hands, generator: np.random.Generator) -> _Hands:
-    """Anneal, and keep what is better; the other hand too where the energy does not tell them apart."""
-    count = len(given.known)
-    hot = _problem(given, target, weight, _Terms(_SOFT_BOND_STIFFNESS, _PRIOR_WEIGHT, _ANNEAL_SHARPNESS))
-    full = _problem(given, target, weight, _Terms(prior=_PRIOR_WEIGHT))
-    hands = [(best[0], best[1]), (best[0] + best[3], best[2])]
-    for number in range(2 if best[3] < _CLEAR_GAP[1] * count else 1):
-        moved = hands[number][1].copy()
-        anneal(moved, hot, _ANNEAL, generator)
-        value = minimise(moved, full, 80, 1e-4)
-        hands[number] = min(hands[number], (value, moved), key=lambda hand: hand[0])
-    hands.sort(key=lambda hand: hand[0])
-    return hands[0][0], hands[0][1], hands[1][1], hands[1][0] - hands[0][0]
-
-
-def _relax(given: Given, target: Reals, weight: Reals, points: Reals) -> _Hands:
-    """From four dimensions to three and to the better hand: energy, trace, mirror twin, gap."""
-    for flat in (1e-3, *_FLATTENING):
-        steps = 40 if flat == 1e-3 else 25
-        minimise(points, _problem(given, target, weight, _Terms(_SOFT_BOND_STIFFNESS, flat=flat)), steps, 1e-3)
-    points[3] = 0.0
-    rough = _problem(given, target, weight, _Terms(prior=_PRIOR_WEIGHT, sharpness=_PRIOR_SHARPNESS))
-    full = _problem(given, target, weight, _Terms(prior=_PRIOR_WEIGHT))
+    is_few = known.mean() < _FEW_UP_TO[0] and (cutoff is None or cutoff < _FEW_UP_TO[1])
+    pose = partial(_few_problem if is_few else _problem, given, target, walls)
+    for flat, steps in _RELAXATION:
+        minimise(points, pose(_Terms(_SOFT_BOND_STIFFNESS, flat=flat)), steps, 1e-3)
+    rough = pose(_Terms(_SOFT_BOND_STIFFNESS, _PRIOR_WEIGHT, _PRIOR_SHARPNESS, _RELAXATION[-1][0]))
     hands = [(minimise(one, rough, 30, 1e-3), one) for one in (points, _mirrored(points))]
     hands.sort(key=lambda hand: hand[0])
     gap = hands[1][0] - hands[0][0]
-    best = minimise(hands[0][1], full, 60, 1e-4)
-    if gap >= _CLEAR_GAP[0] * len(given.known):
-        return best, hands[0][1], hands[1][1], gap
-    second = minimise(hands[1][1], full, 60, 1e-4)
-    order = (0, 1) if best <= second else (1, 0)
-    return min(best, second), hands[order[0]][1], hands[order[1]][1], abs(second - best)
+    unclear = gap < _CLEAR_GAP * count
+    generator = numpy_generator(seed)
+    best = [_annealed(given, pose, start, generator) for _, start in (hands if unclear else hands[:1])]
+    best.sort(key=lambda hand: hand[0])
+    trace, twin = best[0][1], _mirrored(best[0][1])
+    if unclear:
+        twin, gap = best[1][1], best[1][0] - best[0][0]
+    return Fold(_positions(trace), _positions(twin), gap, weight, noise, cutoff)
+
+
+def _annealed(
+    given: Given, pose: Callable[[_Terms], Problem], start: Reals, generator: np.random.Generator
+) -> tuple[float, Reals]:
+    """Anneal from four dimensions to three and minimise; of several tries the one of lowest energy."""
+    count = len(given.known)
+    budget, least, most = _STEPS
+    course = _COURSE._replace(steps=min(max(budget // count, least), most))
+    is_scarce = np.count_nonzero(given.known) < 2 * _SCARCE * count
+    found = []
+    for _ in range(_TRIES if is_scarce else 1):
+        trace = start.copy()
+        anneal(trace, pose(_Terms(_SOFT_BOND_STIFFNESS, _PRIOR_WEIGHT)), course, generator)
+        trace[3] = 0.0
+        found.append((minimise(trace, pose(_Terms(prior=_PRIOR_WEIGHT)), 80, 1e-4), trace))
+    return min(found, key=lambda one: one[0])
+
+
+def _spread_out(given: Given, weight: FloatArray) -> Reals:
+    """Embed shortest paths, which are longer than straight lines, in four dimensions, and let the known distances pull."""
+    paths = fold_start.complete(given.distances, given.known, given.bonded)
+    loose = np.where(given.known, weight, 0.3 / np.square(np.maximum(0.3 * paths, 1.0)))
+    np.fill_diagonal(loose, 0.0)
+    wished = np.where(given.known, given.distances, _PATH_SHRINKAGE * paths)
+    points: Reals = fold_start.classical_scaling(_PATH_SHRINKAGE * paths, 4).astype(np.float32)
+    minimise(points, _problem(given, wished, loose, _Terms(_SOFT_BOND_STIFFNESS, flat=1e-3)), 25, 1e-3)
+    return points
