@@ -85,13 +85,17 @@ def joined_routes(dist, load):
     return sum(dist[[0, *route], [*route, 0]].sum() for route in distinct.values())
 
 
+def joins(places):
+    return np.empty((places, 2), np.int64)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_routes_by_savings_are_those_of_the_plain_twin_and_near_the_baseline(seed):
     problem = uniform_vrp(40, seed=seed)
     dist, kind = problem.travel.distance_matrix(), problem.vehicle_types[0]
     load = np.concatenate([[0.0], problem.delivery[:, 0] / kind.capacity[0]])
     pairs = savings_pairs(dist, np.zeros_like(dist))
-    found = rest_by_savings(dist, load, pairs, np.arange(41) == 0, 0, 0.0)
+    found = rest_by_savings(dist, load, pairs, np.arange(41) == 0, 0, 0.0, joins(41))
     assert found == pytest.approx(joined_routes(dist, load))
     assert found == pytest.approx(savings(problem).cost, rel=0.05)
 
@@ -102,11 +106,11 @@ def test_the_open_route_is_continued_at_its_tail_within_the_capacity():
     pairs = savings_pairs(dist, np.zeros_like(dist))
     load, visited = np.array([0.0, 0.5, 0.4, 1.0]), np.array([True, True, False, False])
     alone = dist[0, 3] + dist[3, 0]
-    joined = rest_by_savings(dist, load, pairs, visited, 1, 0.5)
+    joined = rest_by_savings(dist, load, pairs, visited, 1, 0.5, joins(4))
     assert joined == pytest.approx(dist[1, 2] + dist[2, 0] + alone)
-    full = rest_by_savings(dist, load, pairs, visited, 1, 0.7)
+    full = rest_by_savings(dist, load, pairs, visited, 1, 0.7, joins(4))
     assert full == pytest.approx(dist[1, 0] + dist[0, 2] + dist[2, 0] + alone)
-    nobody = rest_by_savings(dist, load, pairs, np.ones(4, bool), 1, 0.5)
+    nobody = rest_by_savings(dist, load, pairs, np.ones(4, bool), 1, 0.5, joins(4))
     assert nobody == dist[1, 0]
 
 
@@ -119,7 +123,9 @@ def test_pairs_come_with_the_best_first_and_a_bonus_moves_them():
     bonus = np.zeros_like(dist)
     bonus[pairs[-1, 0], pairs[-1, 1]] = bonus[pairs[-1, 1], pairs[-1, 0]] = 100.0
     assert savings_pairs(dist, bonus)[0].tolist() == pairs[-1].tolist()
-    assert len(savings_pairs(dist, bonus, most=3)) == 3
+    fewer = {tuple(pair) for pair in savings_pairs(dist, np.zeros_like(dist), most=3).tolist()}
+    assert 3 <= len(fewer) < len(pairs)
+    assert fewer < {tuple(pair) for pair in pairs.tolist()}
 
 
 def inserted_path(dist, left, head):
@@ -167,7 +173,7 @@ def test_routes_in_time_cost_what_some_feasible_routes_cost(seed):
     del near
     unit = length_unit(lengths)
     ways = _lay_out(problem, unit, np.zeros((5, 1), np.int64), np.zeros((6, 6)), np.zeros((6, 6)), np.zeros(6))
-    found = unit * rest_in_time(ways, ways.pairs, np.arange(6) == 0, 0, 0.0, ways.opening[0])
+    found = unit * rest_in_time(ways, ways.pairs, np.arange(6) == 0, 0, 0.0, ways.opening[0], joins(6))
     dist = problem.travel.distance_matrix()
     costs = set()
     for order in itertools.permutations(range(1, 6)):
@@ -192,8 +198,8 @@ def test_a_route_that_is_late_is_not_joined():
     ways = _lay_out(problem, 1.0, np.zeros((2, 1), np.int64), np.zeros((3, 3)), np.zeros((3, 3)), np.zeros(3))
     assert ways.pairs.tolist() == [[2, 1]]
     nobody = np.arange(3) == 0
-    assert rest_in_time(ways, np.array([[1, 2]]), nobody, 0, 0.0, 0.0) == 20 + 40
-    assert rest_in_time(ways, ways.pairs, nobody, 0, 0.0, 0.0) == 40
+    assert rest_in_time(ways, np.array([[1, 2]]), nobody, 0, 0.0, 0.0, joins(3)) == 20 + 40
+    assert rest_in_time(ways, ways.pairs, nobody, 0, 0.0, 0.0, joins(3)) == 40
     on_the_way = np.array([True, True, False])
-    assert rest_in_time(ways, np.array([[1, 2]]), on_the_way, 1, 0.2, 20.0) == 10 + 40
-    assert rest_in_time(ways, np.array([[1, 2]]), on_the_way, 1, 0.2, 15.0) == 10 + 20
+    assert rest_in_time(ways, np.array([[1, 2]]), on_the_way, 1, 0.2, 20.0, joins(3)) == 10 + 40
+    assert rest_in_time(ways, np.array([[1, 2]]), on_the_way, 1, 0.2, 15.0, joins(3)) == 10 + 20

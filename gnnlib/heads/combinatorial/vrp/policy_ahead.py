@@ -162,10 +162,10 @@ def _list_left(visited: BoolArray, left: IntArray) -> int:
 @nb.njit(cache=True)
 def estimate_rest(ways: Ways, walk: Walk) -> tuple[float, float]:
     """Return both estimates of the cost to come; for tours, improve the penalties of the walk too."""
-    here = walk.whole[0]
+    here, joined = walk.whole[0], np.empty((len(walk.visited), 2), np.int64)
     if ways.settings[3] == SAVINGS:
-        plain = rest_by_savings(ways.dist, ways.load, ways.pairs, walk.visited, here, walk.real[0])
-        return plain, rest_by_savings(ways.dist, ways.load, ways.guided, walk.visited, here, walk.real[0])
+        plain = rest_by_savings(ways.dist, ways.load, ways.pairs, walk.visited, here, walk.real[0], joined)
+        return plain, rest_by_savings(ways.dist, ways.load, ways.guided, walk.visited, here, walk.real[0], joined)
     if ways.settings[3] == BOUND:
         left = np.empty(len(walk.visited), np.int64)
         count = _list_left(walk.visited, left)
@@ -173,12 +173,27 @@ def estimate_rest(ways: Ways, walk: Walk) -> tuple[float, float]:
         bound = ascend(ways.dist, walk.penalties, left, count, here, (rounds, _AT_STEP[1], _AT_STEP[2]))
         return bound, rest_by_insertion(ways.dist, left, count, here)
     load, ready = walk.real[0], walk.real[1]
-    plain = rest_in_time(ways, ways.pairs, walk.visited, here, load, ready)
-    return plain, rest_in_time(ways, ways.guided, walk.visited, here, load, ready)
+    plain = rest_in_time(ways, ways.pairs, walk.visited, here, load, ready, joined)
+    return plain, rest_in_time(ways, ways.guided, walk.visited, here, load, ready, joined)
 
 
 @nb.njit(cache=True)
-def _estimate_action(ways: Ways, walk: Walk, action: int, left: IntArray, count: int) -> tuple[float, float]:
+def _open_pairs(pairs: IntArray, walk: Walk) -> IntArray:
+    """Return the pairs [P, 2] that can still be joined: of clients who are left and the end of the open route."""
+    kept, count = np.empty_like(pairs), 0
+    for number in range(len(pairs)):
+        a, b = pairs[number, 0], pairs[number, 1]
+        if (walk.visited[a] and a != walk.whole[0]) or (walk.visited[b] and b != walk.whole[0]):
+            continue
+        kept[count, 0], kept[count, 1] = a, b
+        count += 1
+    return kept[:count]
+
+
+@nb.njit(cache=True)
+def _estimate_action(
+    ways: Ways, walk: Walk, action: int, left: IntArray, count: int, pairs: tuple[IntArray, IntArray]
+) -> tuple[float, float]:
     """Return both estimates of the cost of an action and of what comes after it."""
     mode, here, added = ways.settings[3], walk.whole[0], ways.dist[walk.whole[0], action]
     used, ready = ways.load[action], ways.opening[0]
@@ -186,12 +201,13 @@ def _estimate_action(ways: Ways, walk: Walk, action: int, left: IntArray, count:
         used += walk.real[0]
         ready = max(walk.real[1] + ways.dur[here, action], ways.opening[action]) + ways.service[action]
     walk.visited[action] = True
+    joined = np.empty((len(walk.visited), 2), np.int64)
     if mode == SAVINGS:
-        first = rest_by_savings(ways.dist, ways.load, ways.pairs, walk.visited, action, used)
-        second = rest_by_savings(ways.dist, ways.load, ways.guided, walk.visited, action, used)
+        first = rest_by_savings(ways.dist, ways.load, pairs[0], walk.visited, action, used, joined)
+        second = rest_by_savings(ways.dist, ways.load, pairs[1], walk.visited, action, used, joined)
     elif mode == WINDOWS:
-        first = rest_in_time(ways, ways.pairs, walk.visited, action, used, ready)
-        second = rest_in_time(ways, ways.guided, walk.visited, action, used, ready)
+        first = rest_in_time(ways, pairs[0], walk.visited, action, used, ready, joined)
+        second = rest_in_time(ways, pairs[1], walk.visited, action, used, ready, joined)
     else:
         others = 0
         rest_left = np.empty(count, np.int64)
@@ -235,9 +251,10 @@ def describe_ahead(ways: Ways, walk: Walk, actions: IntArray, count: int, featur
     else:
         looks = min(count, _LARGE if here == 0 else _LOOKS if num_left < _LARGE else _LOOKS // 3)
     found = np.full((2, count), _FAR)
+    pairs = _open_pairs(ways.pairs, walk), _open_pairs(ways.guided, walk)
     for i in range(looks):
         row = order[i]
-        found[0, row], found[1, row] = _estimate_action(ways, walk, actions[row], left, num_left)
+        found[0, row], found[1, row] = _estimate_action(ways, walk, actions[row], left, num_left, pairs)
     for row in range(count):
         features[row, first] = 1.0 if found[0, row] < _FAR else 0.0
         if mode == BOUND and actions[row] != 0:

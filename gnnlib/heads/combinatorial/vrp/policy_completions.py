@@ -1,6 +1,6 @@
 """Ways to complete a construction, compiled: by insertion, and by savings in a fixed order whenever they fit.
 
-Costs alone: who wants the routes follows the policy. Savings are those of G. Clarke and J. Wright 1964; segments of
+Savings are those of G. Clarke and J. Wright 1964; segments of
 routes are joined in time as in T. Vidal et al. 2013, *A hybrid genetic algorithm with adaptive diversity management for
 a large class of vehicle routing problems with time-windows*, section 4.4.
 """
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from gnnlib.heads.combinatorial.vrp.policy_kernel import Ways
     from gnnlib.typing import BoolArray, FloatArray, IntArray
 
-__all__ = ["rest_by_insertion", "rest_by_savings", "rest_in_time", "savings_pairs", "timed_pairs"]
+__all__ = ["joined_path", "rest_by_insertion", "rest_by_savings", "rest_in_time", "savings_pairs", "timed_pairs"]
 
 _FAR = 1e30
 
 _MOST = 20_000
-"""Pairs that are kept."""
+"""Pairs that are kept, more or less."""
 
 
 @nb.njit(cache=True)
@@ -69,7 +69,9 @@ def rest_by_insertion(dist: FloatArray, left: IntArray, count: int, head: int) -
 
 
 def savings_pairs(dist: FloatArray, bonus: FloatArray, *, most: int = _MOST) -> IntArray:
-    """Return the pairs of clients [P, 2] that joining would shorten the routes, the best first, `most` at most.
+    """Return the pairs of clients [P, 2] that joining would shorten the routes, the best first.
+
+    Where there are more than `most`, only pairs of near neighbours are kept.
 
     Parameters
     ----------
@@ -81,16 +83,28 @@ def savings_pairs(dist: FloatArray, bonus: FloatArray, *, most: int = _MOST) -> 
     clients = np.arange(1, len(dist))
     saved = dist[1:, :1] + dist[:1, 1:] - dist[1:, 1:]
     saved = 0.5 * (saved + saved.T)
-    rows, columns = np.triu_indices(len(clients), 1)
-    rows, columns = rows[saved[rows, columns] > 0.0], columns[saved[rows, columns] > 0.0]
+    fits = np.triu(saved > 0.0, 1)
+    if np.count_nonzero(fits) > most:
+        fits &= _are_near(dist, most)
+    rows, columns = np.nonzero(fits)
     worth = saved[rows, columns] + 0.5 * (bonus[1:, 1:] + bonus[1:, 1:].T)[rows, columns]
-    order = np.argsort(-worth, kind="stable")[:most]
+    order = np.argsort(-worth, kind="stable")
     return np.ascontiguousarray(np.stack([clients[rows[order]], clients[columns[order]]], axis=1))
+
+
+def _are_near(dist: FloatArray, most: int) -> BoolArray:
+    """Mark pairs of clients [N, N] of which one is among the nearest of the other, about `most` pairs."""
+    apart = np.minimum(dist, dist.T)[1:, 1:]
+    count = max(most // len(apart), 1)
+    reach = np.partition(apart, min(count, len(apart) - 1), axis=1)[:, min(count, len(apart) - 1)]
+    near = apart <= reach[:, None]
+    marks: BoolArray = near | near.T
+    return marks
 
 
 @nb.njit(cache=True)
 def rest_by_savings(
-    dist: FloatArray, load: FloatArray, pairs: IntArray, visited: BoolArray, tail: int, used: float
+    dist: FloatArray, load: FloatArray, pairs: IntArray, visited: BoolArray, tail: int, used: float, joined: IntArray
 ) -> float:
     """Cost of serving who is left by routes that are joined in the order of `pairs`, where that saves.
 
@@ -106,8 +120,11 @@ def rest_by_savings(
         Where the open route ends, 0 without one; other routes may be joined to it there.
     used : float
         Load of the open route.
+    joined : int array [M, 2]
+        Receives whom each client is joined to, 0 for nobody.
     """
     places = len(load)
+    joined[:] = 0
     ends, root, loads = np.zeros(places, np.int64), np.arange(places), load.copy()
     total = 0.0
     for place in range(1, places):
@@ -128,6 +145,7 @@ def rest_by_savings(
             continue
         root[two] = one
         loads[one] += loads[two]
+        joined[a, ends[a]], joined[b, ends[b]] = b, a
         ends[a] += 1
         ends[b] += 1
         total -= 0.5 * (dist[a, 0] + dist[0, a] + dist[b, 0] + dist[0, b] - dist[a, b] - dist[b, a])
@@ -155,14 +173,18 @@ def timed_pairs(
     wait = np.maximum(opening[1:][None] - (closing[1:][:, None] + ride), 0.0)
     fits = (earliest <= closing[1:][None]) & (saved > 0.0)
     np.fill_diagonal(fits, val=False)
+    if np.count_nonzero(fits) > _MOST:
+        fits &= _are_near(dist, _MOST // 2)
     rows, columns = np.nonzero(fits)
     worth = (saved - np.where(np.isfinite(wait), wait, 0.0) + bonus[1:, 1:])[rows, columns]
-    order = np.argsort(-worth, kind="stable")[:_MOST]
+    order = np.argsort(-worth, kind="stable")
     return np.ascontiguousarray(np.stack([rows[order] + 1, columns[order] + 1], axis=1))
 
 
 @nb.njit(cache=True)
-def rest_in_time(ways: Ways, pairs: IntArray, visited: BoolArray, tail: int, used: float, ready: float) -> float:
+def rest_in_time(
+    ways: Ways, pairs: IntArray, visited: BoolArray, tail: int, used: float, ready: float, joined: IntArray
+) -> float:
     """Cost of serving who is left by routes that are joined in the order of `pairs`, where load and windows allow.
 
     Parameters
@@ -175,7 +197,10 @@ def rest_in_time(ways: Ways, pairs: IntArray, visited: BoolArray, tail: int, use
         Where the open route ends, 0 without one.
     used, ready : float
         Its load, and when its vehicle can leave `tail`.
+    joined : int array [M, 2]
+        Receives who comes before and after each client, 0 for nobody.
     """
+    joined[:] = 0
     dist, dur, places = ways.dist, ways.dur, len(ways.load)
     has_next, has_before = np.zeros(places, np.bool_), np.zeros(places, np.bool_)
     root, last, loads = np.arange(places), np.arange(places), ways.load.copy()
@@ -211,5 +236,29 @@ def rest_in_time(ways: Ways, pairs: IntArray, visited: BoolArray, tail: int, use
         spent[one], early[one], late[one] = length, begin, min(late[two] - delta, late[one])
         last[one] = last[two]
         has_next[a] = has_before[b] = True
+        joined[a, 1], joined[b, 0] = b, a
         total -= dist[a, 0] + dist[0, b] - dist[a, b]
     return total
+
+
+def joined_path(joined: IntArray, *, is_directed: bool) -> list[int]:
+    """Return the actions of a walk along the routes that clients were joined to, each ended by 0.
+
+    Parameters
+    ----------
+    joined : int array [M, 2]
+        As `rest_by_savings` or, if `is_directed`, `rest_in_time` write it from the depot.
+    is_directed : bool
+    """
+    path: list[int] = []
+    seen = {0}
+    for first in range(1, len(joined)):
+        is_end = joined[first, 0 if is_directed else 1] == 0
+        following = first if is_end and first not in seen else 0
+        while following:
+            path.append(following)
+            seen.add(following)
+            following = next((other for other in joined[following].tolist() if other not in seen), 0)
+        if path and path[-1] != 0:
+            path.append(0)
+    return path

@@ -33,6 +33,7 @@ __all__ = [
     "Ways",
     "Walk",
     "describe_state",
+    "fits",
     "list_actions",
     "log_probabilities",
     "new_walk",
@@ -161,7 +162,7 @@ def new_walk(ways: Ways) -> Walk:
 
 
 @nb.njit(cache=True)
-def _fits(ways: Ways, walk: Walk, place: int) -> bool:
+def fits(ways: Ways, walk: Walk, place: int) -> bool:
     """Whether a client can come next and the vehicle be back in time."""
     if walk.visited[place] or walk.real[0] + ways.load[place] > 1.0 + 1e-9:
         return False
@@ -246,7 +247,7 @@ def list_actions(ways: Ways, walk: Walk, actions: IntArray, features: FloatArray
     count, closest = 0, _FAR
     if here != 0 or walk.whole[4] < ways.settings[2]:
         for place in range(1, len(ways.load)):
-            if _fits(ways, walk, place):
+            if fits(ways, walk, place):
                 actions[count] = place
                 closest = min(closest, ways.dist[here, place])
                 count += 1

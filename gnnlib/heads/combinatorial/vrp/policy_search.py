@@ -15,6 +15,7 @@ from gnnlib.heads.combinatorial.vrp.policy_kernel import (
     step,
     walk_value,
 )
+from gnnlib.heads.combinatorial.vrp.policy_rebuild import replay
 from gnnlib.heads.combinatorial.vrp.policy_walk import roll_out
 from gnnlib.search import MCTSConfig, RecurrentOutput, RootOutput, puct_search
 
@@ -23,10 +24,13 @@ if TYPE_CHECKING:
     from gnnlib.seeding import Seed
     from gnnlib.typing import FloatArray, IntArray
 
-__all__ = ["beam_search", "tree_search"]
+__all__ = ["beam_search", "play_tree", "tree_search"]
 
 _BRANCHES = 8
 """Likeliest actions of a step that a search looks at."""
+
+_GLANCES = 4
+"""Continuations that a beam takes a look at, for each that it keeps."""
 
 
 class _Node(NamedTuple):
@@ -85,9 +89,11 @@ def _copy(walk: Walk) -> Walk:
 
 
 def beam_search(policy: Policy, width: int) -> tuple[float, list[int]]:
-    """Keep the `width` likeliest partial walks; return the cheapest that arrives, or the greedy one if that is cheaper.
+    """Keep `width` partial walks; return the cheapest that arrives, or the greedy one if that is cheaper.
 
-    Walks in the beam have made equally many choices.
+    Of the likeliest continuations, four times as many as the beam is wide, those stay whose cost so far and lower
+    estimate of the cost to come are least together. Walks in the beam have made equally many choices; of two that have
+    served the same clients and stand at the same place only the cheaper one stays.
     """
     steps = _Steps(policy)
     beam, done = [steps.look(new_walk(policy.ways), ())], [policy.greedy()]
@@ -98,10 +104,21 @@ def beam_search(policy: Policy, width: int) -> tuple[float, list[int]]:
             for branch, chance in enumerate(node.chances)
         ]
         grown.sort(key=lambda item: -item[0])
-        following = [steps.take(beam[number], branch) for _, number, branch in grown[:width]]
+        following = [steps.take(beam[number], branch) for _, number, branch in grown[: _GLANCES * width]]
         done += [steps.finish(node) for node in following if not len(node.actions)]
-        beam = [node for node in following if len(node.actions)]
+        beam = _cheapest([node for node in following if len(node.actions)], width)
     return min(done)
+
+
+def _cheapest(nodes: list[_Node], width: int) -> list[_Node]:
+    """Return the nodes that promise the cheapest answers, one for each state."""
+    kept: dict[tuple[bytes, int], tuple[float, _Node]] = {}
+    for node in nodes:
+        state = node.walk.visited.tobytes(), int(node.walk.whole[0])
+        whole = float(node.walk.real[3] + node.walk.real[4:].min())
+        if state not in kept or whole < kept[state][0]:
+            kept[state] = whole, node
+    return [node for _, node in sorted(kept.values(), key=lambda item: item[0])[:width]]
 
 
 class _Game:
@@ -158,7 +175,7 @@ def _padded(nodes: list[_Node]) -> tuple[FloatArray, np.ndarray]:
     return logits, legal
 
 
-def tree_search(policy: Policy, simulations: int, *, trust: float = 1.0, seed: Seed = 0) -> tuple[float, list[int]]:
+def play_tree(policy: Policy, simulations: int, *, trust: float = 1.0, seed: Seed = 0) -> tuple[float, list[int]]:
     """Choose each step by a tree search, and return the best walk that any simulation completed.
 
     Parameters
@@ -181,3 +198,16 @@ def tree_search(policy: Policy, simulations: int, *, trust: float = 1.0, seed: S
             branch = int(wanted[0]) if len(wanted) else branch
         node = game.steps.take(node, branch)
     return min(game.best, game.steps.finish(node))
+
+
+def tree_search(policy: Policy, simulations: int, *, seed: Seed = 0) -> tuple[float, list[int]]:
+    """Play parts of the best first construction again by `play_tree`, until none gets better; a tour is one part.
+
+    Parameters
+    ----------
+    policy : Policy
+    simulations : int >= 1
+        For each step that is a choice.
+    seed : int
+    """
+    return replay(policy, policy.start(), lambda part: play_tree(part, simulations, seed=seed), seed=seed)

@@ -17,6 +17,7 @@ from gnnlib.heads.combinatorial.vrp.policy_kernel import (
     Walk,
     Ways,
     describe_state,
+    fits,
     list_actions,
     log_probabilities,
     new_walk,
@@ -26,7 +27,7 @@ from gnnlib.heads.combinatorial.vrp.policy_kernel import (
 if TYPE_CHECKING:
     from gnnlib.typing import BoolArray, FloatArray, IntArray
 
-__all__ = ["expert_steps", "follow_estimate", "record_roll_out", "roll_out"]
+__all__ = ["expert_steps", "follow", "follow_estimate", "record_roll_out", "roll_out"]
 
 _FAR = 1e30
 
@@ -76,6 +77,20 @@ def roll_out(
         step(ways, walk, actions[row])
         path[taken] = actions[row]
         taken += 1
+
+
+@nb.njit(cache=True)
+def follow(ways: Ways, walk: Walk, path: IntArray) -> bool:
+    """Take the actions of `path`, as far as they are legal; return whether all were."""
+    for action in path:
+        is_start = walk.whole[0] == 0
+        if action == 0:
+            if is_start:
+                return False
+        elif not fits(ways, walk, action) or (is_start and walk.whole[4] >= ways.settings[2]):
+            return False
+        step(ways, walk, action)
+    return True
 
 
 @nb.njit(cache=True)
