@@ -3,6 +3,7 @@
     python benchmarks/bench_vrp_policy.py               # about an hour, most of it for the tree search
     python benchmarks/bench_vrp_policy.py --count 4 --kinds cvrp
     python benchmarks/bench_vrp_policy.py --paired      # what was learned against looking ahead alone; two minutes
+    python benchmarks/bench_vrp_policy.py --large       # X instances of 500 to 1,000 clients, a quarter of an hour
 
 Instances are the usual uniform ones with 100 clients, and tours of 50 and 100 cities (whole-number seeds, which no
 training has seen). Gaps are to the best of two long runs of the project's own search; nearest neighbour, savings (Clarke
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import record
 import torch
+from vrp import sets
 
 from gnnlib.encoder import load
 from gnnlib.heads.combinatorial.tsp.api import solve_tsp
@@ -27,7 +29,8 @@ from gnnlib.heads.combinatorial.vrp.api import solve_vrp
 from gnnlib.heads.combinatorial.vrp.baselines import nearest_neighbour, savings
 from gnnlib.heads.combinatorial.vrp.generate import uniform_vrp
 from gnnlib.heads.combinatorial.vrp.labels import uniform_tour
-from gnnlib.heads.combinatorial.vrp.policy import WEIGHTS, construct_routes, pilot_routes
+from gnnlib.heads.combinatorial.vrp.policy import WEIGHTS, Policy, construct_routes, pilot_routes
+from gnnlib.heads.combinatorial.vrp.policy_rebuild import rebuild
 from gnnlib.stop import MaxIterations
 
 if TYPE_CHECKING:
@@ -39,15 +42,19 @@ SIZES = {"cvrp": 100, "vrptw": 100, "tsp-50": 50, "tsp-100": 100}
 PAIRED = {"cvrp": 60, "vrptw": 40, "tsp-50": 150, "tsp-100": 40}
 """Instances on which what was learned is compared with looking ahead alone."""
 
+LARGE = "X-n502-k39 X-n573-k30 " + sets.X_LARGE
+"""Instances far larger than any of the training."""
+
 FIRST_SEED = 20_000
 DECODERS: dict[str, tuple[Any, int]] = {
     "greedy": ("greedy", 1),
     "sampling, 64": ("sampling", 64),
     "sampling, 640": ("sampling", 640),
     "beam, 64": ("beam", 64),
+    "rebuild, 1,000": ("rebuild", 1000),
+    "rebuild, 10,000": ("rebuild", 10_000),
     "tree search, 8": ("mcts", 8),
     "tree search, 32": ("mcts", 32),
-    "tree search, 128": ("mcts", 128),
 }
 
 
@@ -108,14 +115,43 @@ def compare_with_pilot(kind: str, count: int) -> None:
     print(cell, flush=True)
 
 
+def measure_large(name: str) -> None:
+    """Construct an instance of the X set and rebuild parts for ten and for sixty CPU seconds, encoding included."""
+    problem, best = sets.load("x-large", name), sets.reference("x-large", name)
+    if best is None:
+        raise SystemExit(f"{name}: the collection has no solution")
+    model = load(WEIGHTS)
+    began, chunk = time.process_time(), 100
+    policy = Policy.encode(problem, model)
+    greedy = policy.result(policy.greedy()[1]).cost
+    found, rounds = policy.start(), 0
+    cell: dict[str, Any] = {"kind": name, "size": problem.num_clients, "method": "rebuild"}
+    cell |= {"greedy_percent": 100.0 * (greedy / best - 1.0), "start_s": time.process_time() - began}
+    cell["start_percent"] = 100.0 * (policy.result(found[1]).cost / best - 1.0)
+    for stop in (10.0, 60.0):
+        while time.process_time() - began < stop - 0.2:
+            found, rounds = rebuild(policy, found, chunk, seed=rounds), rounds + chunk
+        result = policy.result(found[1])
+        cell[f"at_{stop:g}_percent"] = 100.0 * (result.cost / best - 1.0) if result.feasible else None
+        cell[f"at_{stop:g}_s"], cell[f"at_{stop:g}_rounds"] = time.process_time() - began, rounds
+    keep(cell, "large")
+    print(cell, flush=True)
+
+
 def main() -> None:
     """Run and write ``results/vrp_policy.json``."""
     parser = argparse.ArgumentParser(description="Measure the constructive policy.")
     parser.add_argument("--kinds", nargs="+", default=list(SIZES), choices=list(SIZES))
     parser.add_argument("--count", type=int, default=8, help="instances of each kind")
     parser.add_argument("--paired", action="store_true", help="only compare greedy constructions with the pilot method")
+    parser.add_argument("--large", action="store_true", help="only X instances of 500 to 1,000 clients")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
+    if chosen.large:
+        rebuild(Policy.encode(instance("cvrp", 1, 10), load(WEIGHTS)), (1e9, [1, 0]), 1)  # compiled before it is timed
+        for name in LARGE.split():
+            measure_large(name)
+        return
     if chosen.paired:
         for kind in chosen.kinds:
             compare_with_pilot(kind, PAIRED[kind])
