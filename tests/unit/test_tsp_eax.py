@@ -13,6 +13,7 @@ from gnnlib.heads.combinatorial.kernels.eax_generation import (
     BLOCKS,
     DIVERSE,
     GREEDY,
+    LONG_BLOCKS,
     UNITED,
     Population,
     count_edges,
@@ -226,7 +227,7 @@ def test_block_takes_the_cycle_that_leaves_the_fewest_subtours(seed):
         work.chosen[0] = centre
         for number in range(1, min(count, 5)):
             expected = plain_addition(distances, a, cycles, work.chosen[:number].tolist())
-            is_grown = add_cycle(instance.data, work, number, REACH)
+            is_grown = add_cycle(instance.data, work, number, REACH, REACH)
             if expected == -1:
                 break
             assert is_grown == (expected is not None)
@@ -239,6 +240,22 @@ def test_block_takes_the_cycle_that_leaves_the_fewest_subtours(seed):
     assert (work.through == -1).all()
 
 
+def test_block_takes_no_cycle_longer_than_allowed():
+    instance = make_instance(60)
+    _, _, work, count = prepared(60, 0)
+    lengths = np.diff(work.starts[: count + 1])
+    map_cycles(work, count)
+    taken = {longest: set() for longest in (4, 60)}
+    for longest, cycles in taken.items():
+        for centre in range(count):
+            work.chosen[0] = centre
+            if add_cycle(instance.data, work, 1, REACH, longest):
+                cycles.add(int(work.chosen[1]))
+        assert max(lengths[list(cycles)]) <= longest
+    assert max(lengths[list(taken[60])]) > 4
+    unmap_cycles(work, count)
+
+
 def test_child_that_cannot_reach_the_gain_asked_for_is_given_up():
     instance = make_instance(60)
     a, _, work, count = prepared(60, 0)
@@ -249,7 +266,7 @@ def test_child_that_cannot_reach_the_gain_asked_for_is_given_up():
         undo_child(a, work.log, entries)
 
 
-@pytest.mark.parametrize("mode", [DIVERSE, GREEDY, UNITED, BLOCKS])
+@pytest.mark.parametrize("mode", [DIVERSE, GREEDY, UNITED, BLOCKS, LONG_BLOCKS])
 def test_crossing_keeps_tours_counts_and_lengths_true_and_never_lengthens(mode):
     n, size = 80, 8
     instance = make_instance(n)

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["add_cycle", "map_cycles", "unmap_cycles"]
 
-_LONGEST_CYCLE = 1000
-"""Cities of a cycle beyond which it is left alone: every look at one costs as much as it has cities."""
-
 _MOST_OPTIONS = 64
 """Cycles compared for one place of a block."""
 
@@ -57,7 +54,7 @@ def _leads_out(work: CrossWork, pieces: int, cycle: int, subtour: int) -> bool:
 
 
 @nb.njit(cache=True)
-def _list_options(work: CrossWork, number: int, pieces: int, subtours: int, reach: int) -> int:
+def _list_options(work: CrossWork, number: int, pieces: int, subtours: int, reach: int, longest: int) -> int:
     """List the cycles that lead out of a subtour other than the largest; return their number."""
     tour, cuts, label, stamp = work.tour, work.cuts, work.label, work.stamp
     n = len(tour)
@@ -82,7 +79,7 @@ def _list_options(work: CrossWork, number: int, pieces: int, subtours: int, reac
                 if cycle < 0 or stamp[cycle] == serial:
                     continue
                 stamp[cycle] = serial  # inside this subtour, it leads out of none
-                if work.starts[cycle + 1] - work.starts[cycle] > _LONGEST_CYCLE:
+                if work.starts[cycle + 1] - work.starts[cycle] > longest:
                     continue
                 if _leads_out(work, pieces, cycle, label[piece]):
                     work.options[found] = cycle
@@ -93,7 +90,7 @@ def _list_options(work: CrossWork, number: int, pieces: int, subtours: int, reac
 
 
 @nb.njit(cache=True)
-def add_cycle(data: DistanceData, work: CrossWork, number: int, reach: int) -> bool:
+def add_cycle(data: DistanceData, work: CrossWork, number: int, reach: int, longest: int) -> bool:
     """Choose one cycle more, so that the fewest subtours are left; of equally many, the shortest.
 
     Parameters
@@ -104,6 +101,9 @@ def add_cycle(data: DistanceData, work: CrossWork, number: int, reach: int) -> b
         How many cycles are chosen.
     reach : int
         Cities looked at from each end of a piece.
+    longest : int
+        Cities of a cycle, and pieces of the tour, beyond which a cycle and a block are left alone: every look at one
+        costs as much as it has cities.
 
     Returns
     -------
@@ -111,9 +111,9 @@ def add_cycle(data: DistanceData, work: CrossWork, number: int, reach: int) -> b
         False when there is no subtour, or no cycle that leads out of one, or when the tour is in too many pieces.
     """
     pieces, subtours = split(work, number)
-    if subtours == 1 or pieces > _LONGEST_CYCLE:
+    if subtours == 1 or pieces > longest:
         return False
-    found = _list_options(work, number, pieces, subtours, reach)
+    found = _list_options(work, number, pieces, subtours, reach, longest)
     best, fewest, most = -1, 0, 0.0
     for i in range(found):
         work.chosen[number] = work.options[i]

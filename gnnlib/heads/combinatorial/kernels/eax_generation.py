@@ -26,6 +26,7 @@ __all__ = [
     "BLOCKS",
     "DIVERSE",
     "GREEDY",
+    "LONG_BLOCKS",
     "UNITED",
     "EdgeCounts",
     "Population",
@@ -49,6 +50,15 @@ UNITED = 2
 
 BLOCKS = 3
 """As `DIVERSE`, but every cycle is given others that join the subtours it leaves; see `eax_block`."""
+
+LONG_BLOCKS = 4
+"""The same with longer cycles too."""
+
+_SHORT_CYCLE = 100
+"""Cities of the longest cycle in a block: of 200 tours of 2,000 cities, longer ones took 19 of 20 seconds."""
+
+_LONGEST_CYCLE = 1000
+"""The same for `LONG_BLOCKS`."""
 
 _LONGEST_BLOCK = 10
 """Cycles in a block at most."""
@@ -179,15 +189,16 @@ def _best_block(
     edges: EdgeCounts,
     work: CrossWork,
     order: Int32Array,
-    reach: int,
-    tolerance: float,
+    how: tuple[int, int, int, float],
 ) -> tuple[float, int]:
     """Do as `_best_child`, with children of each cycle alone and of the blocks that grow from it."""
+    _, reach, mode, tolerance = how
+    longest = _LONGEST_CYCLE if mode == LONG_BLOCKS else _SHORT_CYCLE
     best_value, best_gain, best_entries = 0.0, 0.0, 0
     for centre in order:
         work.chosen[0] = centre
         for number in range(1, _LONGEST_BLOCK + 1):
-            if number > 1 and not add_cycle(data, work, number - 1, reach):
+            if number > 1 and not add_cycle(data, work, number - 1, reach, longest):
                 break
             gain, entries = make_child(data, near, parent, work, number, reach, tolerance)
             undo_child(parent, work.log, entries)
@@ -212,8 +223,8 @@ def _best_child(
 ) -> tuple[float, int]:
     """Make a child of each cycle in `order`; the changes of the best stand in ``work.best``: its gain, its entries."""
     _, reach, mode, tolerance = how
-    if mode == BLOCKS:
-        return _best_block(data, near, parent, edges, work, order, reach, tolerance)
+    if mode >= BLOCKS:
+        return _best_block(data, near, parent, edges, work, order, how)
     best_value, best_gain, best_entries = 0.0, 0.0, 0
     good = 0
     for place in range(len(order)):
@@ -261,7 +272,8 @@ def cross_pairs(
     pairs : int [M, 2]
         Numbers of tours; the first is replaced.
     how : tuple
-        Children compared, reach of `make_child`, one of `DIVERSE`, `GREEDY`, `UNITED` and `BLOCKS`, and the least gain.
+        Children compared, reach of `make_child`, the mode (`DIVERSE`, `GREEDY`, `UNITED`, `BLOCKS` or `LONG_BLOCKS`),
+        and the least gain.
     rng : uint64 [1]
 
     Returns
@@ -285,10 +297,10 @@ def cross_pairs(
             other = c + random_below(rng, count - c)
             order[c], order[other] = order[other], order[c]
         write_tour(parent, work.tour, work.pos)
-        if how[2] == BLOCKS:
+        if how[2] >= BLOCKS:
             map_cycles(work, count)
         gain, entries = _best_child(data, near, parent, edges, work, order[:used], how)
-        if how[2] == BLOCKS:
+        if how[2] >= BLOCKS:
             unmap_cycles(work, count)
         made += used
         if entries > 0:

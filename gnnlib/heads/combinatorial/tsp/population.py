@@ -19,6 +19,7 @@ from gnnlib.heads.combinatorial.kernels.eax_cycles import links_of, make_cross_w
 from gnnlib.heads.combinatorial.kernels.eax_generation import (
     BLOCKS,
     DIVERSE,
+    LONG_BLOCKS,
     UNITED,
     Population,
     count_edges,
@@ -50,7 +51,7 @@ _REACH = 300
 
 _SLICE_S = 0.05
 _FEW = 0.02
-"""Share of the tours that change in a generation below which single cycles give way to blocks of them."""
+"""Share of the tours changed in a generation below which single cycles give way to blocks, and these to longer ones."""
 
 _SURVIVORS = 50
 """Tours of a population that meet the best ones of the earlier populations."""
@@ -64,6 +65,11 @@ def crossing_cost(n: int, size: int, mode: int) -> float:
     if mode == UNITED:
         return 0.09 * math.sqrt(size) * (n / 10_000.0) ** 0.4
     return 0.4 * (n / 1000.0) ** 0.6
+
+
+def _hurry(n: int) -> float:
+    """Share of the crossing cost of `UNITED` that is kept for it; tried on 1,000 to 5,000 cities."""
+    return max(0.25, 500.0 / max(n, 1000))
 
 
 def affordable_size(n: int, seconds: float, mode: int) -> int:
@@ -174,16 +180,17 @@ class _Evolution:
         stalled = 0
         while not self.clock.is_over() and stalled < _STALLED and not self.search.is_proved:
             before = lengths.copy()
-            hurried_s = 0.5 * crossing_cost(n, size, UNITED) * size * self.cost_s
+            hurried_s = _hurry(n) * crossing_cost(n, size, UNITED) * size * self.cost_s
             if self.mode == DIVERSE and self.clock.remaining_s < hurried_s:
                 self.mode = UNITED  # or the tours would not agree in time
             self._cross_all(edges, work)
             self.found()
             changed = np.count_nonzero(lengths < before)
-            if self.mode == BLOCKS:
+            if self.mode == LONG_BLOCKS:
                 stalled = stalled + 1 if changed == 0 else 0
             elif changed <= _FEW * size:
-                self.mode, self.chunk = BLOCKS, 1  # blocks take longer
+                self.mode = LONG_BLOCKS if self.mode == BLOCKS else BLOCKS
+                self.chunk = 1  # blocks take longer
             if lengths.max() - lengths.min() <= self.search.tolerance:
                 break
 
