@@ -55,6 +55,7 @@ DECODERS: dict[str, tuple[Any, int]] = {
     "rebuild, 10,000": ("rebuild", 10_000),
     "tree search, 8": ("mcts", 8),
     "tree search, 32": ("mcts", 32),
+    "tree search, 128": ("mcts", 128),
 }
 
 
@@ -143,6 +144,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the constructive policy.")
     parser.add_argument("--kinds", nargs="+", default=list(SIZES), choices=list(SIZES))
     parser.add_argument("--count", type=int, default=8, help="instances of each kind")
+    parser.add_argument("--methods", nargs="+", help="rows of the table, all by default", metavar="NAME")
     parser.add_argument("--paired", action="store_true", help="only compare greedy constructions with the pilot method")
     parser.add_argument("--large", action="store_true", help="only X instances of 500 to 1,000 clients")
     chosen = parser.parse_args()
@@ -160,6 +162,8 @@ def main() -> None:
         problems = [instance(kind, FIRST_SEED + number) for number in range(chosen.count)]
         best = [reference(kind, problem) for problem in problems]
         for name, method in methods(kind).items():
+            if chosen.methods and name not in chosen.methods:
+                continue
             method(instance(kind, 1, 10))  # compiled before it is timed
             began = time.process_time()
             gaps = [100.0 * (method(problem) / known - 1.0) for problem, known in zip(problems, best, strict=True)]
