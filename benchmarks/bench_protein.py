@@ -3,6 +3,7 @@
     python benchmarks/bench_protein.py                          # everything
     python benchmarks/bench_protein.py --only reading,graph
     python benchmarks/bench_protein.py --quick                  # a small part of each section
+    python benchmarks/bench_protein.py --only torsions,secondary --ours     # our rows anew, the others kept
 
 Each section is a module of the folder ``protein`` with a function ``run(options) -> dict``; its figures go to
 ``results/protein_<section>.json`` with commit, date, machine and versions. The collections are looked for in the folder
@@ -16,11 +17,13 @@ import argparse
 import importlib
 import os
 from pathlib import Path
+from typing import Any
 
 import record
 import torch
 
 SECTIONS = ("reading", "graph", "metrics", "folding", "secondary", "torsions", "quality", "design", "sequence")
+WITH_OURS = {"secondary", "torsions"}
 PEERS = ("torch", "scipy", "numba", "biopython", "biotite", "gemmi", "tmtools")
 
 
@@ -30,21 +33,41 @@ def data_folder() -> Path:
     return Path(mirror) / "protein"
 
 
+def with_others(figures: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
+    """Keep the rows of other methods beside the new ones, and say when they were measured."""
+    others = [row for row in old["rows"] if not row["method"].startswith("gnnlib")]
+    notes = [note for note in old.get("notes") or [] if not note.startswith("rows of other methods")]
+    commit = old.get("others_commit", old["commit"])
+    return {
+        **figures,
+        "rows": sorted(others + figures["rows"], key=lambda row: row["noise_angstrom"]),
+        "notes": [*notes, f"rows of other methods were measured at commit {commit}"],
+        "others_commit": commit,
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Benchmarks of proteins.")
     parser.add_argument("--only", default=",".join(SECTIONS), help="sections, separated by commas")
     parser.add_argument("--quick", action="store_true", help="a small part of each section")
+    parser.add_argument("--ours", action="store_true", help="secondary, torsions: only our rows, the others are kept")
     parser.add_argument("--runs", type=Path, default=Path("runs/protein"), help="folder of what training keeps")
     parser.add_argument("--data", type=Path, default=data_folder(), help="folder of the collections")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    for name in options.only.split(","):
+    sections = options.only.split(",")
+    if options.ours and not set(sections) <= WITH_OURS:
+        parser.error("--ours goes with --only secondary,torsions")
+    for name in sections:
         if name not in SECTIONS:
             parser.error(f"--only takes {', '.join(SECTIONS)}, found {name!r}")
         if not (Path(__file__).parent / "protein" / f"{name}.py").exists():
             print(f"{name}: there is no such section yet")
             continue
         figures = importlib.import_module(f"protein.{name}").run(options)
+        old = record.read(f"protein_{name}") if options.ours else None
+        if old is not None:
+            figures = with_others(figures, old)
         path = record.write(f"protein_{name}", {**record.environment(*PEERS), **figures})
         print(f"{name}: wrote {path}")
 

@@ -38,19 +38,19 @@ REPEATS = 3
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     chains = judged_chains(options)
-    quick = bool(getattr(options, "quick", False))
-    methods = [
-        Method("all coil", "trivial", lambda ca: "C" * len(ca)),
-        Method("rules after P-SEA", "rules", p_sea),
-        Method("DSSP of estimated planes", "rules", states_of_estimate),
-        perceptron(quick=quick),
-        *models(options),
-    ]
-    notes = []
-    if importlib.util.find_spec("biotite"):
-        methods.insert(1, Method("biotite P-SEA", "rules", _psea))
-    else:
-        notes.append("biotite is not installed: no P-SEA")
+    methods, notes = models(options), []
+    if not getattr(options, "ours", False):
+        methods = [
+            Method("all coil", "trivial", lambda ca: "C" * len(ca)),
+            Method("rules after P-SEA", "rules", p_sea),
+            Method("DSSP of estimated planes", "rules", states_of_estimate),
+            perceptron(quick=bool(getattr(options, "quick", False))),
+            *methods,
+        ]
+        if importlib.util.find_spec("biotite"):
+            methods.insert(1, Method("biotite P-SEA", "rules", _psea))
+        else:
+            notes.append("biotite is not installed: no P-SEA")
     if not any(method.kind == "graph network" for method in methods):
         notes.append("no weights of the graph network were found")
     rows = [_row(method, chains, level) for level in NOISE_ANGSTROM for method in methods]

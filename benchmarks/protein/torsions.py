@@ -23,12 +23,14 @@ REPEATS = 3
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     chains = judged_chains(options)
-    methods = [
-        Method("most common pair (-63, -42)", "trivial", _most_common),
-        Method("estimated planes", "regression", _estimate),
-        perceptron(quick=bool(getattr(options, "quick", False))),
-        *models(options),
-    ]
+    methods = models(options)
+    if not getattr(options, "ours", False):
+        methods = [
+            Method("most common pair (-63, -42)", "trivial", _most_common),
+            Method("estimated planes", "regression", _estimate),
+            perceptron(quick=bool(getattr(options, "quick", False))),
+            *methods,
+        ]
     rows = [_row(method, chains, level) for level in NOISE_ANGSTROM for method in methods]
     return {"set": "TS50", "chains": len(chains), "rows": rows + _means(rows)}
 
