@@ -78,6 +78,8 @@ def goal_lines(payload: dict[str, Any]) -> list[str]:
 def prediction_section(payload: dict[str, Any]) -> list[str]:
     lines = ["## Scenes: open-loop prediction", "", taken(payload), "", f"{payload['protocol']}.", ""]
     lines += [payload["note"], ""] if "note" in payload else []
+    untrained = payload.get("untrained")
+    lines += [f"Written but not trained, so without a row: {', '.join(untrained)}.", ""] if untrained else []
     lines += goal_lines(payload)
     for source, part in payload["sources"].items():
         rows = part["rows"] | seed_means(part["rows"])

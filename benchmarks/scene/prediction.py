@@ -274,5 +274,6 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "sources": sources,
         "cards": cards,
         "trainings": trainings(options),
+        "untrained": [label for label in BASELINE_NETWORKS if not any(name.startswith(label) for name in models)],
         "auroc_of_rare_events": warnings,
     }
