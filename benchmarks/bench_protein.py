@@ -3,7 +3,7 @@
     python benchmarks/bench_protein.py                          # everything
     python benchmarks/bench_protein.py --only reading,graph
     python benchmarks/bench_protein.py --quick                  # a small part of each section
-    python benchmarks/bench_protein.py --only torsions,secondary --ours     # our rows anew, the others kept
+    python benchmarks/bench_protein.py --only folding,torsions,secondary --ours     # our rows anew, the others kept
 
 Each section is a module of the folder ``protein`` with a function ``run(options) -> dict``; its figures go to
 ``results/protein_<section>.json`` with commit, date, machine and versions. The collections are looked for in the folder
@@ -23,7 +23,7 @@ import record
 import torch
 
 SECTIONS = ("reading", "graph", "metrics", "folding", "secondary", "torsions", "quality", "design", "sequence")
-WITH_OURS = {"secondary", "torsions"}
+WITH_OURS = {"folding", "secondary", "torsions"}
 PEERS = ("torch", "scipy", "numba", "biopython", "biotite", "gemmi", "tmtools")
 
 
@@ -33,14 +33,22 @@ def data_folder() -> Path:
     return Path(mirror) / "protein"
 
 
+def _data_of(row: dict[str, Any]) -> tuple[Any, Any]:
+    """Return what the methods of a table were given in this row."""
+    return row.get("distances"), row.get("noise_angstrom")
+
+
 def with_others(figures: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
     """Keep the rows of other methods beside the new ones, and say when they were measured."""
     others = [row for row in old["rows"] if not row["method"].startswith("gnnlib")]
     notes = [note for note in old.get("notes") or [] if not note.startswith("rows of other methods")]
     commit = old.get("others_commit", old["commit"])
+    places: dict[tuple[Any, Any], int] = {}
+    for row in old["rows"]:
+        places.setdefault(_data_of(row), len(places))
     return {
         **figures,
-        "rows": sorted(others + figures["rows"], key=lambda row: row["noise_angstrom"]),
+        "rows": sorted(figures["rows"] + others, key=lambda row: places.get(_data_of(row), len(places))),
         "notes": [*notes, f"rows of other methods were measured at commit {commit}"],
         "others_commit": commit,
     }
@@ -50,14 +58,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Benchmarks of proteins.")
     parser.add_argument("--only", default=",".join(SECTIONS), help="sections, separated by commas")
     parser.add_argument("--quick", action="store_true", help="a small part of each section")
-    parser.add_argument("--ours", action="store_true", help="secondary, torsions: only our rows, the others are kept")
+    parser.add_argument("--ours", action="store_true", help="only our rows, those of other methods are kept")
     parser.add_argument("--runs", type=Path, default=Path("runs/protein"), help="folder of what training keeps")
     parser.add_argument("--data", type=Path, default=data_folder(), help="folder of the collections")
     options = parser.parse_args()
     torch.set_num_threads(1)
     sections = options.only.split(",")
     if options.ours and not set(sections) <= WITH_OURS:
-        parser.error("--ours goes with --only secondary,torsions")
+        parser.error(f"--ours goes with --only {','.join(sorted(WITH_OURS))}")
     for name in sections:
         if name not in SECTIONS:
             parser.error(f"--only takes {', '.join(SECTIONS)}, found {name!r}")
