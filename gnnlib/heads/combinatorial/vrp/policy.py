@@ -305,9 +305,10 @@ def construct_routes(
     problem : VRP
         A tour (no capacity, no times), CVRP or VRPTW with one depot and one kind of vehicle.
     decoder : {"greedy", "sampling", "beam", "mcts", "rebuild"}
-        The likeliest action in each step; the best of `effort` samples; a beam `effort` wide; neighbouring routes
-        played again by tree search with PUCT, `effort` simulations a step, until none gets better; neighbouring routes
-        sampled again, `effort` times. The last is what brings most per second, hundreds to thousands are usual.
+        The likeliest action in each step; the best of `effort` samples; a beam `effort` wide; an answer that was rebuilt,
+        and whose parts are played again by tree search with PUCT, `effort` simulations a step, until none gets better;
+        neighbouring routes constructed again by samples, `effort` times. The last brings most per second: hundreds to
+        thousands are usual.
     effort : int >= 1
     model : GraphModel, optional
         Default: the shipped weights.

@@ -8,6 +8,7 @@ whole routes.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numba as nb
@@ -30,6 +31,13 @@ _MOST_CLIENTS = 40
 
 _ROUTES = (2, 3, 4)
 """Routes of a part."""
+
+
+_HEAT, _COOLING = 1.0, 0.1
+"""What is accepted at first, in mean distances between neighbours, and which share of it at the end."""
+
+_SEEN = 0.1
+"""The heat is less where clients are seen in fewer than ten rounds each, in proportion."""
 
 
 class _Routes:
@@ -70,8 +78,10 @@ class _Routes:
                 break
         return numbers
 
-    def play(self, numbers: list[int], decode: Callable[[Policy], tuple[float, list[int]]]) -> bool:
-        """Let `decode` construct some of the routes anew; keep the new ones where they are better, and tell so."""
+    def play(
+        self, numbers: list[int], decode: Callable[[Policy], tuple[float, list[int]]], *, slack: float = 0.0
+    ) -> bool:
+        """Let `decode` construct some of the routes anew; keep them if they cost less than `slack` more, and tell so."""
         freed = [self.routes[number] for number in numbers]
         places = np.array([0, *sorted([place for route in freed for place in route] + self.left_out)])
         ways = self.policy.ways
@@ -80,7 +90,7 @@ class _Routes:
             self.policy.problem, _part(ways, places, len(self.routes) - len(freed)), self.policy.net
         )
         after, path = decode(part)
-        if after >= before - 1e-9:
+        if after >= before + slack - 1e-9:
             return False
         kept = [route for number, route in enumerate(self.routes) if number not in numbers]
         new = _Routes(part, (after, path))
@@ -132,7 +142,9 @@ def _within(pairs: IntArray, number: IntArray) -> IntArray:
 
 
 def rebuild(policy: Policy, start: tuple[float, list[int]], rounds: int, *, seed: Seed = 0) -> tuple[float, list[int]]:
-    """Construct parts around random clients anew, by one sample each; return cost and path.
+    """Construct parts around random clients anew, by one sample each; return the least cost and its path.
+
+    What is worse is kept too, less and less often, by the rule of annealing.
 
     Parameters
     ----------
@@ -143,13 +155,17 @@ def rebuild(policy: Policy, start: tuple[float, list[int]], rounds: int, *, seed
         Parts that are tried.
     seed : int
     """
-    rng, now = numpy_generator(seed), _Routes(policy, start)
-    rounds = rounds if now.routes else 0
-    for _ in range(rounds):
-        numbers = now.near(int(rng.integers(1, len(policy.ways.load))), int(rng.choice(_ROUTES)))
+    rng, now, best = numpy_generator(seed), _Routes(policy, start), start
+    clients = len(policy.ways.load) - 1
+    heat = min(_HEAT, _HEAT * _SEEN * rounds / max(clients, 1))
+    for number in range(rounds if now.routes else 0):
+        numbers = now.near(int(rng.integers(1, clients + 1)), int(rng.choice(_ROUTES)))
         state = int(rng.integers(1, 2**62))
-        now.play(numbers, lambda part, state=state: part.roll(1.0, state))  # type: ignore[misc]
-    return min(start, (now.cost, now.path))
+        slack = -heat * _COOLING ** (number / rounds) * math.log(1.0 - rng.random())
+        now.play(numbers, lambda part, state=state: part.roll(1.0, state), slack=slack)  # type: ignore[misc]
+        if now.cost < best[0] - 1e-9:
+            best = (now.cost, now.path)
+    return best
 
 
 def replay(

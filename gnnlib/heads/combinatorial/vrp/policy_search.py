@@ -15,7 +15,7 @@ from gnnlib.heads.combinatorial.vrp.policy_kernel import (
     step,
     walk_value,
 )
-from gnnlib.heads.combinatorial.vrp.policy_rebuild import replay
+from gnnlib.heads.combinatorial.vrp.policy_rebuild import rebuild, replay
 from gnnlib.heads.combinatorial.vrp.policy_walk import roll_out
 from gnnlib.search import MCTSConfig, RecurrentOutput, RootOutput, puct_search
 
@@ -31,6 +31,10 @@ _BRANCHES = 8
 
 _GLANCES = 4
 """Continuations that a beam takes a look at, for each that it keeps."""
+
+
+_REBUILDS = 10
+"""Parts that are sampled before the tree search, for each place."""
 
 
 class _Node(NamedTuple):
@@ -201,7 +205,7 @@ def play_tree(policy: Policy, simulations: int, *, trust: float = 1.0, seed: See
 
 
 def tree_search(policy: Policy, simulations: int, *, seed: Seed = 0) -> tuple[float, list[int]]:
-    """Play parts of the best first construction again by `play_tree`, until none gets better; a tour is one part.
+    """Play parts of a rebuilt construction again by `play_tree`, until none gets better; a tour is one part.
 
     Parameters
     ----------
@@ -210,4 +214,7 @@ def tree_search(policy: Policy, simulations: int, *, seed: Seed = 0) -> tuple[fl
         For each step that is a choice.
     seed : int
     """
-    return replay(policy, policy.start(), lambda part: play_tree(part, simulations, seed=seed), seed=seed)
+    start = policy.start()
+    if 0 in start[1][:-1]:  # several routes
+        start = rebuild(policy, start, _REBUILDS * len(policy.ways.load), seed=seed)
+    return replay(policy, start, lambda part: play_tree(part, simulations, seed=seed), seed=seed)
