@@ -4,8 +4,8 @@ Closed loop: collisions and leaving the road per 100 runs, with Wilson intervals
 the recording; who is still, or again, more than half a metre off the road 1.5 s later has left it. Cases in which the
 recorded vehicle itself leaves the mapped road or overlaps somebody are left out. Failed: off the road, or a collision at
 fault. All policies drive the same cases, so the steps of the ablation are compared in pairs: the difference with its standard
-error over starts, and an exact sign test on the starts that one of the two fails more often, of all seeds of training taken
-together. Open loop: distance of 3 s plans to the recording, along which the policy is led.
+error over starts, and an exact sign test on the starts that one of the two fails more often, of all seeds of training that
+both have. Open loop: distance of 3 s plans to the recording, along which the policy is led.
 It says nothing about driving.
 """
 
@@ -153,10 +153,19 @@ def paired(before: list[list[bool]], after: list[list[bool]]) -> dict[str, Any]:
 
 
 def steps_of_the_ablation(drives: dict[str, list[bool]]) -> dict[str, Any]:
-    """Compare each preset with the one before, and some with one farther off, all seeds of training together."""
-    found = [[drives[name] for name in sorted(drives) if name.startswith(f"M{k} ")] for k in range(len(ABLATION))]
-    steps = [(k, k + 1) for k in range(len(ABLATION) - 1)] + [(0, 2), (0, 4), (2, 4)]
-    return {f"M{a} to M{b}": paired(found[a], found[b]) for a, b in steps if found[a] and found[b]}
+    """Compare each preset with the one before, and some with one farther off, by the seeds of training that both have."""
+    found: list[dict[str, list[bool]]] = [{} for _ in ABLATION]
+    for label, row in drives.items():
+        preset, _, seed = label.removesuffix(SHIPPED).rpartition("-")
+        for number, name in enumerate(ABLATION):
+            if preset == f"M{number} {name}":
+                found[number][seed] = row
+    table = {}
+    for a, b in [*((k, k + 1) for k in range(len(ABLATION) - 1)), (0, 2), (0, 4), (2, 4)]:
+        if seeds := sorted(found[a].keys() & found[b].keys()):
+            compared = paired([found[a][seed] for seed in seeds], [found[b][seed] for seed in seeds])
+            table[f"M{a} to M{b}"] = {"seeds": len(seeds), **compared}
+    return table
 
 
 def summarise(runs: list[Run]) -> dict[str, Any]:
