@@ -33,7 +33,7 @@ _GLANCES = 4
 """Continuations that a beam takes a look at, for each that it keeps."""
 
 
-_REBUILDS = 10
+_REBUILDS = 40
 """Parts that are sampled before the tree search, for each place."""
 
 
