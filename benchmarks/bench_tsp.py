@@ -168,24 +168,31 @@ def main() -> None:
         if not all(solver.startswith("gnnlib") for solver in options.solvers):
             parser.error("--cpu is for our own solvers: the peers keep wall-clock time")
         time.perf_counter = time.process_time  # what the library's clocks read
-    payload = None if options.fresh else record.read(options.name)
-    rows: dict[str, dict[str, Any]] = payload["rows"] if payload else {}
-    best = record.read("tsp_best") or {}
+    if options.fresh:
+        record.write(options.name, {"rows": {}})
+    done = (record.read(options.name) or {"rows": {}})["rows"]
     prepare("gnn")  # which "auto" may ask for
     for key, problem, known, solver, seconds in tasks(options):
-        if key in rows and not options.again:
+        if key in done and not options.again:
             continue
-        row = run_one(SOLVERS[solver], problem, seconds)
-        about = record.environment("ortools", "fast_tsp", "elkai", "numba", "pyvrp")
-        rows[key] = {"n": problem.num_cities, "known": known, "commit": about["commit"], **row}
+        row = {"n": problem.num_cities, "known": known, **run_one(SOLVERS[solver], problem, seconds)}
         if options.cpu:
-            rows[key]["clock"] = "cpu"
-        if row["length"] is not None and known is None:
-            name = key.split("|")[1]
-            best[name] = min(row["length"], best.get(name, math.inf))
+            row["clock"] = "cpu"
         print(f"{key:45s} {row['length']} {row.get('cpu_s', '')} {row.get('lower_bound', '')}", flush=True)
-        record.write(options.name, {**about, "rows": rows})
-        record.write("tsp_best", best)
+        keep(options.name, key, row)
+
+
+def keep(results: str, key: str, row: dict[str, Any]) -> None:
+    """Add a row to the results, and its tour to the best ones; other processes may do so too."""
+    about = record.environment("ortools", "fast_tsp", "elkai", "numba", "pyvrp")
+    with record.alone(results):
+        rows = (record.read(results) or {"rows": {}})["rows"]
+        record.write(results, {**about, "rows": {**rows, key: {"commit": about["commit"], **row}}})
+    if row["length"] is None or row["known"] is not None:
+        return
+    with record.alone("tsp_best"):
+        best, name = record.read("tsp_best") or {}, key.split("|")[1]
+        record.write("tsp_best", {**best, name: min(row["length"], best.get(name, math.inf))})
 
 
 def tasks(options: argparse.Namespace) -> Iterator[tuple[str, TSP, float | None, str, float]]:
