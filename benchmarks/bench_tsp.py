@@ -15,6 +15,7 @@ which are the same on a quiet core; such rows say so (``"clock": "cpu"``). See `
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import resource
 import time
@@ -118,12 +119,21 @@ def tsplib(low: int, high: int) -> Iterator[tuple[str, TSP, float | None]]:
             yield name, problem, best
 
 
+def national() -> Iterator[tuple[str, TSP, float | None]]:
+    """Yield the national instances, small ones first, with their best known lengths."""
+    known = json.loads((fetch("tsp-best-known") / "tsp_bks.json").read_text())
+    problems = [(path.stem, TSP.from_file(path)) for path in fetch("national").glob("*.tsp")]
+    for name, problem in sorted(problems, key=lambda item: item[1].num_cities):
+        yield name, problem, float(known[name]["best_known_cost"])
+
+
 SETS: dict[str, Callable[[], Iterator[tuple[str, TSP, float | None]]]] = {
     "uniform": lambda: generated(UNIFORM, "uniform"),
     "clustered": lambda: generated(CLUSTERED, "clustered"),
     "tsplib-small": lambda: tsplib(1, 199),
     "tsplib": lambda: tsplib(200, 6000),
     "tsplib-large": lambda: tsplib(6001, 10**6),
+    "national": national,
 }
 
 
