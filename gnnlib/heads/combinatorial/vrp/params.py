@@ -40,8 +40,8 @@ class RouteParams:
     of 0.1 to 0.2): `num_neighbours` 60: 1.21 %, 100: 1.12 % in a quarter more time; `max_string` 30 with
     `mean_removed` 15: 1.39 %. Capacities that may be exceeded at a price, as in genetic searches: 1.18 to 1.59 %. Hotter
     starts are level there (0.81 to 0.89 % for 1, 2 and 4 after 3,000 rounds a client on eight instances), and crossing
-    the answers of six short runs was no better than one long run (1.34 % and 1.23 %, stops of 10 s). Problems with one window a client scale the temperatures and take longer
-    strings, see `gnnlib.heads.combinatorial.vrp.decode_timed`.
+    the answers of six short runs was no better than one long run (1.34 % and 1.23 %, stops of 10 s). Problems with one
+    window a client scale the temperatures and take longer strings, see `gnnlib.heads.combinatorial.vrp.decode_timed`.
 
     Examples
     --------

@@ -26,7 +26,7 @@ from gnnlib.heads.combinatorial.vrp.policy_completions import (
     timed_pairs,
 )
 from gnnlib.heads.combinatorial.vrp.policy_kernel import Perceptrons, Ways, new_walk
-from gnnlib.heads.combinatorial.vrp.policy_walk import follow, follow_estimate, roll_out
+from gnnlib.heads.combinatorial.vrp.policy_walk import follow, follow_estimate, roll_out, split_path
 from gnnlib.heads.combinatorial.vrp.result import RouteResult
 from gnnlib.seeding import spawn_seeds
 
@@ -243,13 +243,7 @@ class Policy:
 
 
 def _routes_of(problem: VRP, path: list[int]) -> RouteResult:
-    routes: list[list[int]] = [[]]
-    for place in path:
-        if place == 0:
-            routes.append([])
-        else:
-            routes[-1].append(place)
-    driven = [route for route in routes if route]
+    driven = split_path(path)
     return RouteResult.from_routes(problem, driven, [0] * len(driven))
 
 
@@ -326,6 +320,13 @@ def construct_routes(
         If the policy does not know such problems, or an option is not valid.
     WeightsError
         If there are no weights.
+
+    Examples
+    --------
+    >>> from gnnlib.heads.combinatorial.vrp.problem import VRP
+    >>> square = VRP.from_coords([[0, 0], [0, 1], [1, 1], [1, 0]], demand=[1, 1, 1], capacity=3)
+    >>> construct_routes(square, decoder="rebuild", effort=5).cost
+    4.0
     """
     if decoder not in DECODERS:
         raise InputError(f"`decoder` must be one of {', '.join(DECODERS)}, found {decoder!r}")

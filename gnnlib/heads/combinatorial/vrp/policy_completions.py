@@ -1,8 +1,8 @@
 """Ways to complete a construction, compiled: by insertion, and by savings in a fixed order whenever they fit.
 
-Savings are those of G. Clarke and J. Wright 1964; segments of
-routes are joined in time as in T. Vidal et al. 2013, *A hybrid genetic algorithm with adaptive diversity management for
-a large class of vehicle routing problems with time-windows*, section 4.4.
+Savings are those of G. Clarke and J. Wright 1964; segments of routes are joined in time as in T. Vidal et al. 2013, *A
+hybrid genetic algorithm with adaptive diversity management for a large class of vehicle routing problems with
+time-windows*, section 4.4.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Playing parts of the game again: neighbouring routes are freed, and the policy constructs them anew.
 
-A part is itself a game of the policy: a state in which the other routes are finished. What is better is kept, so an
-answer never gets worse. Reconstruction of random parts is how F. Luo et al. 2023, *Neural combinatorial optimization
+A part is itself a game of the policy: a state in which the other routes are finished. The best answer met is returned,
+never one worse than the start. Reconstruction of random parts is how F. Luo et al. 2023, *Neural combinatorial optimization
 with heavy decoder: toward large scale generalization*, section 4.3, decode their policy; they free segments, here it is
 whole routes.
 """
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numba as nb
 import numpy as np
 
+from gnnlib.heads.combinatorial.vrp.policy_walk import split_path
 from gnnlib.seeding import numpy_generator
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ _MOST_CLIENTS = 40
 _ROUTES = (2, 3, 4)
 """Routes of a part."""
 
-
 _HEAT, _COOLING = 1.0, 0.1
 """What is accepted at first, in mean distances between neighbours, and which share of it at the end."""
 
@@ -46,13 +46,7 @@ class _Routes:
     def __init__(self, policy: Policy, found: tuple[float, list[int]]) -> None:
         self.policy = policy
         self.cost, path = found
-        self.routes: list[list[int]] = [[]]
-        for place in path:
-            if place == 0:
-                self.routes.append([])
-            else:
-                self.routes[-1].append(place)
-        self.routes = [route for route in self.routes if route]
+        self.routes = split_path(path)
         served = {place for route in self.routes for place in route}
         self.left_out = [place for place in range(1, len(policy.ways.load)) if place not in served]
 
@@ -109,8 +103,8 @@ def _part(ways: Ways, places: IntArray, driven: int) -> Ways:
     number = np.zeros(len(ways.load), np.int64)
     number[places] = np.arange(len(places))
     square = np.ix_(places, places)
-    fewer = ways.settings.copy()
-    fewer[2] -= driven if fewer[2] > 1.0 else 0
+    settings = ways.settings.copy()
+    settings[2] -= driven
     return ways._replace(
         dist=np.ascontiguousarray(ways.dist[square]),
         dur=np.ascontiguousarray(ways.dur[square]),
@@ -125,7 +119,7 @@ def _part(ways: Ways, places: IntArray, driven: int) -> Ways:
         penalties=ways.penalties[places],
         pairs=_within(ways.pairs, number),
         guided=_within(ways.guided, number),
-        settings=fewer,
+        settings=settings,
     )
 
 
@@ -157,7 +151,7 @@ def rebuild(policy: Policy, start: tuple[float, list[int]], rounds: int, *, seed
     """
     rng, now, best = numpy_generator(seed), _Routes(policy, start), start
     clients = len(policy.ways.load) - 1
-    heat = min(_HEAT, _HEAT * _SEEN * rounds / max(clients, 1))
+    heat = _HEAT * min(1.0, _SEEN * rounds / max(clients, 1))
     for number in range(rounds if now.routes else 0):
         numbers = now.near(int(rng.integers(1, clients + 1)), int(rng.choice(_ROUTES)))
         state = int(rng.integers(1, 2**62))

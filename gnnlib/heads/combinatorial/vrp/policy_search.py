@@ -32,7 +32,6 @@ _BRANCHES = 8
 _GLANCES = 4
 """Continuations that a beam takes a look at, for each that it keeps."""
 
-
 _REBUILDS = 40
 """Parts that are sampled before the tree search, for each place."""
 

@@ -27,7 +27,7 @@ from gnnlib.heads.combinatorial.vrp.policy_kernel import (
 if TYPE_CHECKING:
     from gnnlib.typing import BoolArray, FloatArray, IntArray
 
-__all__ = ["expert_steps", "follow", "follow_estimate", "record_roll_out", "roll_out"]
+__all__ = ["expert_steps", "follow", "follow_estimate", "record_roll_out", "roll_out", "split_path"]
 
 _FAR = 1e30
 
@@ -77,6 +77,23 @@ def roll_out(
         step(ways, walk, actions[row])
         path[taken] = actions[row]
         taken += 1
+
+
+def split_path(path: list[int]) -> list[list[int]]:
+    """Return the routes of a walk: what stands between its returns to the depot.
+
+    Examples
+    --------
+    >>> split_path([3, 1, 0, 2, 0])
+    [[3, 1], [2]]
+    """
+    routes: list[list[int]] = [[]]
+    for place in path:
+        if place == 0:
+            routes.append([])
+        else:
+            routes[-1].append(place)
+    return [route for route in routes if route]
 
 
 @nb.njit(cache=True)
