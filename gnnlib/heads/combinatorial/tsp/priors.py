@@ -297,15 +297,12 @@ class ScoredCandidates(NamedTuple):
         What is held against each in the order of the alternatives, in units of length.
     chances : float [N, C]
         From `score_chances`.
-    start_keys : float [N, C]
-        From `start_keys`.
     """
 
     cities: Int32Array
     lengths: FloatArray
     penalties: FloatArray
     chances: FloatArray
-    start_keys: FloatArray
 
 
 def candidate_search(
@@ -342,10 +339,7 @@ def candidate_search(
     columns = np.argmax(neighbours[:, :, None] == cities[:, None, :], axis=1)
     kept = np.take_along_axis(scores, columns, axis=1)
     doubt = np.logaddexp(0.0, -kept) if prior == "gnn" else np.zeros_like(kept)
-    chances = score_chances(kept, prior)
-    return ScoredCandidates(
-        cities, apart, _SURPRISE * mean_edge * doubt, chances, start_keys(chances, apart, mean_edge)
-    )
+    return ScoredCandidates(cities, apart, _SURPRISE * mean_edge * doubt, score_chances(kept, prior))
 
 
 def start_keys(chances: FloatArray, lengths: FloatArray, mean_edge: float) -> FloatArray:

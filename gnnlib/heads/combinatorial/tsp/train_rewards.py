@@ -27,7 +27,7 @@ from gnnlib.heads.combinatorial.tsp.graph import TourGraph, join_tour_graphs, ne
 from gnnlib.heads.combinatorial.tsp.head import EdgeScores
 from gnnlib.heads.combinatorial.tsp.instance import SearchInstance
 from gnnlib.heads.combinatorial.tsp.params import SearchParams
-from gnnlib.heads.combinatorial.tsp.priors import candidate_search
+from gnnlib.heads.combinatorial.tsp.priors import candidate_search, start_keys
 from gnnlib.training import Rollouts
 
 if TYPE_CHECKING:
@@ -135,7 +135,9 @@ def _find_tour(one: Searched, scores: FloatArray, noise: FloatArray | None) -> I
     instance, params = one.instance, SearchParams()
     edge = one.length / instance.size
     found = candidate_search(instance.neighbours, instance.lengths, scores, params.num_prior_candidates, edge)
-    keys = found.start_keys if noise is None else found.start_keys * noise[:, : found.start_keys.shape[1]]
+    keys = start_keys(found.chances, found.lengths, edge)
+    if noise is not None:
+        keys = keys * noise[:, : keys.shape[1]]
     start = greedy_edge_tour(instance.data, found.cities, keys, instance.points)
     state = make_state(start, 0)
     push_all(state)
