@@ -87,6 +87,9 @@ SOLVERS: dict[str, Solver] = {
     "pyvrp": one_vehicle,
 }
 
+PEERS = ("ortools", "fast_tsp", "elkai", "numba", "pyvrp")
+"""Packages whose versions stand with the results."""
+
 LARGEST = {"ortools": 10_000, "pyvrp": 5000, "fast_tsp": 15_000, "lkh": 5000, "christofides": 500}
 """Beyond these sizes a peer needs more memory or time than any stop here allows (all take a dense matrix)."""
 
@@ -179,7 +182,7 @@ def main() -> None:
             parser.error("--cpu is for our own solvers: the peers keep wall-clock time")
         time.perf_counter = time.process_time  # what the library's clocks read
     if options.fresh:
-        record.write(options.name, {"rows": {}})
+        record.write(options.name, {**record.environment(*PEERS), "rows": {}})
     done = (record.read(options.name) or {"rows": {}})["rows"]
     prepare("gnn")  # which "auto" may ask for
     for key, problem, known, solver, seconds in tasks(options):
@@ -194,15 +197,12 @@ def main() -> None:
 
 def keep(results: str, key: str, row: dict[str, Any]) -> None:
     """Add a row to the results, and its tour to the best ones; other processes may do so too."""
-    about = record.environment("ortools", "fast_tsp", "elkai", "numba", "pyvrp")
+    about = record.environment(*PEERS)
     with record.alone(results):
         rows = (record.read(results) or {"rows": {}})["rows"]
         record.write(results, {**about, "rows": {**rows, key: {"commit": about["commit"], **row}}})
-    if row["length"] is None or row["known"] is not None:
-        return
-    with record.alone("tsp_best"):
-        best, name = record.read("tsp_best") or {}, key.split("|")[1]
-        record.write("tsp_best", {**best, name: min(row["length"], best.get(name, math.inf))})
+    if row["length"] is not None and row["known"] is None:
+        record.keep_best("tsp_best", {key.split("|")[1]: row["length"]})
 
 
 def tasks(options: argparse.Namespace) -> Iterator[tuple[str, TSP, float | None, str, float]]:

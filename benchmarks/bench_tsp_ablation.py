@@ -14,7 +14,6 @@ unless ``--fresh``. Settings were chosen on instances of other seeds. See ``prot
 from __future__ import annotations
 
 import argparse
-import math
 import time
 from typing import Any
 
@@ -88,11 +87,7 @@ def main() -> None:
                     groups[group] = {"kind": chosen.kind, "n": n, "seconds": seconds}
                     rows[key] = {"commit": about["commit"], **row}
                     print(f"{key:40s} {row['length']} {row['cpu_s']} {row['prior_used']}", flush=True)
-                    with record.alone("tsp_best"):
-                        best = record.read("tsp_best") or {}
-                        name = f"{chosen.kind}-{n}-{seed}"
-                        best[name] = min(row["length"], best.get(name, math.inf))
-                        record.write("tsp_best", best)
+                    record.keep_best("tsp_best", {f"{chosen.kind}-{n}-{seed}": row["length"]})
                     record.write("tsp_ablation", {**about, "groups": groups, "rows": rows})
 
 

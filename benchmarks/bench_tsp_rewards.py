@@ -11,7 +11,6 @@ descents, average precision) is written beside it. See ``protocol.md``.
 from __future__ import annotations
 
 import argparse
-import math
 import time
 from pathlib import Path
 from typing import Any
@@ -58,12 +57,8 @@ def main() -> None:
                     row[name], row[f"{name}_cpu_s"] = found["length"], found["cpu_s"]
                 rows.append(row)
                 print(row, flush=True)
-    with record.alone("tsp_best"):
-        best = record.read("tsp_best") or {}
-        for row in rows:
-            name = f"{row['kind']}-{row['n']}-{row['seed']}"
-            best[name] = min(row["supervised"], row["rewarded"], best.get(name, math.inf))
-        record.write("tsp_best", best)
+    lengths = {f"{row['kind']}-{row['n']}-{row['seed']}": min(row[name] for name in MODELS) for row in rows}
+    record.keep_best("tsp_best", lengths)
     card = {
         name: value for name, value in read_card("tsp").metrics.items() if "rewarded" in name or "supervised" in name
     }

@@ -74,3 +74,13 @@ def _cpu_model() -> str:
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
+
+
+def keep_best(name: str, lengths: dict[str, float]) -> dict[str, float]:
+    """Add lengths of tours to ``results/<name>.json`` where they are the shortest so far; return all that stands there."""
+    with alone(name):
+        best: dict[str, float] = read(name) or {}
+        for instance, length in lengths.items():
+            best[instance] = min(length, best.get(instance, length))
+        write(name, best)
+    return best

@@ -45,6 +45,25 @@ def tsp_rows(payload: dict[str, Any]) -> tuple[list[Row], dict[str, float]]:
     return rows, best
 
 
+def tsp_clocks(rows: list[Row]) -> str:
+    """Tell which of our rows count CPU seconds where peers count wall-clock seconds."""
+    cells: dict[str, set[int]] = {}
+    for row in rows:
+        if row.get("clock") == "cpu":
+            cells.setdefault(f"{row['set']} at {row['stop']:g} s", set()).add(row["n"])
+    told = [
+        f"{cell} (n = {' to '.join(f'{n:,}' for n in sorted({min(sizes), max(sizes)}))})"
+        for cell, sizes in sorted(cells.items())
+    ]
+    if not told:
+        return ""
+    return (
+        "Rows of ours that shared their core count our own CPU seconds; on a quiet core both clocks are the same: "
+        + ", ".join(told)
+        + "."
+    )
+
+
 def tsp_by_size(rows: list[Row], set_name: str) -> list[str]:
     """One line a size, one column a solver and stop: mean gap."""
     mine = [row for row in rows if row["set"] == set_name]
@@ -66,8 +85,12 @@ def tsp_by_size(rows: list[Row], set_name: str) -> list[str]:
 
 def tsp_collection(rows: list[Row]) -> list[str]:
     """Mean gaps over TSPLIB by range of sizes, and the certificate."""
-    names = {"tsplib-small": "n < 200", "tsplib": "200 <= n <= 6,000", "tsplib-large": "n > 6,000"}
-    names["national"] = "national, 29 to 16,862"
+    names = {
+        "tsplib-small": "n < 200",
+        "tsplib": "200 <= n <= 6,000",
+        "tsplib-large": "n > 6,000",
+        "national": "national, 29 to 16,862",
+    }
     lines = []
     for set_name, label in names.items():
         mine = [row for row in rows if row["set"] == set_name]
@@ -169,9 +192,7 @@ def tsp_section(payload: dict[str, Any]) -> list[str]:
         "`lkh` (one run through elkai, its own CPU seconds in brackets) and `christofides` do not heed a stop. `pyvrp` has",
         "one vehicle for all cities. fast_tsp, LKH and OR-Tools take a dense matrix, whose making counts: 'no tour' means",
         "that the matrix took all of the time. `gnnlib, kicks only` leaves the population stage out. Rows were taken over",
-        'several commits; the newer ones name theirs in the JSON. Rows of ours with `"clock": "cpu"` there count our own',
-        "CPU seconds, because the core was not ours alone: all at TSPLIB and national instances, uniform points from n = 1,000 and clustered ones",
-        "at n = 1,000, but for those of older commits. On a quiet core both clocks are the same.",
+        f"several commits; the newer ones name theirs in the JSON. {tsp_clocks(rows)}",
         "",
         "### TSPLIB and national instances",
         "",
