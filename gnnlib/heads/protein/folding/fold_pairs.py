@@ -55,6 +55,19 @@ def dense_energy(x: Reals, goals: Reals, weights: Reals, clash: Reals, gradient:
 
 
 @nb.njit(cache=True, fastmath=_FAST, error_model="numpy")
+def _pull_apart(gradient: Reals, i: int, j: int, slope: float, way: tuple[float, float, float, float]) -> None:
+    """Add the slope of a distance, over the distance, at its two ends."""
+    gradient[0, i] += slope * way[0]
+    gradient[1, i] += slope * way[1]
+    gradient[2, i] += slope * way[2]
+    gradient[3, i] += slope * way[3]
+    gradient[0, j] -= slope * way[0]
+    gradient[1, j] -= slope * way[1]
+    gradient[2, j] -= slope * way[2]
+    gradient[3, j] -= slope * way[3]
+
+
+@nb.njit(cache=True, fastmath=_FAST, error_model="numpy")
 def spring_energy(x: Reals, few: Any, gradient: Reals) -> float:
     """Known distances of a list of pairs."""
     total = 0.0
@@ -65,15 +78,7 @@ def spring_energy(x: Reals, few: Any, gradient: Reals) -> float:
         off = d - few.lengths[n]
         pull = few.stiffness[n] * off
         total += pull * off
-        pull /= d
-        gradient[0, i] += pull * da
-        gradient[1, i] += pull * db
-        gradient[2, i] += pull * dc
-        gradient[3, i] += pull * de
-        gradient[0, j] -= pull * da
-        gradient[1, j] -= pull * db
-        gradient[2, j] -= pull * dc
-        gradient[3, j] -= pull * de
+        _pull_apart(gradient, i, j, pull / d, (da, db, dc, de))
     return 0.5 * total
 
 
@@ -131,13 +136,5 @@ def near_energy(x: Reals, few: Any, clash: Reals, gradient: Reals) -> float:
         if has_walls and d < wall and few.walled[i, j]:
             total += hard * (d - wall) ** 2
             pull += hard * (d - wall)
-        pull /= d
-        gradient[0, i] += pull * da
-        gradient[1, i] += pull * db
-        gradient[2, i] += pull * dc
-        gradient[3, i] += pull * de
-        gradient[0, j] -= pull * da
-        gradient[1, j] -= pull * db
-        gradient[2, j] -= pull * dc
-        gradient[3, j] -= pull * de
+        _pull_apart(gradient, i, j, pull / d, (da, db, dc, de))
     return 0.5 * total
