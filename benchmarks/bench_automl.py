@@ -72,8 +72,10 @@ def split(table: str, number: int) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
 
     X, y, entry = load(table)
     labels = y if entry["task"] == "classification" else None
-    if labels is not None and labels.value_counts().min() < 2:
-        labels = None
+    if labels is not None and labels.value_counts().min() < 2:  # a class of one row cannot be on both sides
+        kept = y.map(y.value_counts()) >= 2
+        X, y = X[kept].reset_index(drop=True), y[kept].reset_index(drop=True)
+        labels = y
     parts = train_test_split(X, y, test_size=0.25, random_state=10_000 + number, stratify=labels)
     return (*parts, entry)
 
@@ -172,16 +174,6 @@ def fit_default(system: str, X: Any, y: Any, entry: dict[str, Any]) -> Any:
 
 def run_one(system: str, table: str, number: int, seconds: float) -> dict[str, Any]:
     """Fit and judge one system; called in a process of its own."""
-    import numpy as np
-    from sklearn.metrics import (
-        accuracy_score,
-        balanced_accuracy_score,
-        log_loss,
-        r2_score,
-        roc_auc_score,
-        root_mean_squared_error,
-    )
-
     warnings.simplefilter("ignore")
     X, X_test, y, y_test, entry = split(table, number)
     metric = metric_of(entry["task"], y.nunique())
@@ -207,30 +199,54 @@ def run_one(system: str, table: str, number: int, seconds: float) -> dict[str, A
         for column in X_test.columns:
             if X_test[column].dtype == object:
                 X_test[column] = X_test[column].astype("category")
-    if entry["task"] == "regression":
-        found = np.asarray(model.predict(X_test), dtype=float)
-        row |= {"rmse": float(root_mean_squared_error(y_test, found)), "r2": float(r2_score(y_test, found))}
-        row["score"] = -row["rmse"]
-    else:
-        proba = np.asarray(model.predict_proba(X_test))
-        classes = np.asarray(model.classes_)
-        said = classes[proba.argmax(axis=1)]
-        row["accuracy"] = float(accuracy_score(y_test, said))
-        row["balanced_accuracy"] = float(balanced_accuracy_score(y_test, said))
-        row["log_loss"] = float(log_loss(y_test, np.clip(proba, 1e-15, 1), labels=classes))
-        if len(classes) == 2:
-            row["roc_auc"] = float(roc_auc_score(y_test == classes[1], proba[:, 1]))
-        row["score"] = row["roc_auc"] if metric == "roc_auc" else -row["log_loss"]
+    row |= judge(model, X_test, y_test, metric)
     row["predict_s"] = round(time.perf_counter() - began, 3)
     spent = used.user + used.children_user - cpu.user - cpu.children_user
-    row["cpu_s"] = round(spent + (_worker_seconds() if system in {"gnnlib", "portfolio"} else 0.0), 1)
-    if hasattr(model, "result_"):
-        row |= {"trials": len(model.result_.trials), "complete": model.result_.num_complete, "first_s": _first(model)}
-        row["members"] = [[text, round(weight, 3)] for text, weight in model.result_.members]
+    row["cpu_s"] = round(spent + (worker_seconds() if system in {"gnnlib", "portfolio"} else 0.0), 1)
+    return row | searched(model)
+
+
+def judge(model: Any, X_test: Any, y_test: Any, metric: str) -> dict[str, float]:
+    """Return the scores of a fitted model on rows that it has not seen; ``score`` is that of the metric, higher is better."""
+    import numpy as np
+    from sklearn.metrics import (
+        accuracy_score,
+        balanced_accuracy_score,
+        log_loss,
+        r2_score,
+        roc_auc_score,
+        root_mean_squared_error,
+    )
+
+    if metric == "rmse":
+        found = np.asarray(model.predict(X_test), dtype=float)
+        error = float(root_mean_squared_error(y_test, found))
+        return {"rmse": error, "r2": float(r2_score(y_test, found)), "score": -error}
+    proba = np.asarray(model.predict_proba(X_test))
+    classes = np.asarray(model.classes_)
+    said = classes[proba.argmax(axis=1)]
+    row = {
+        "accuracy": float(accuracy_score(y_test, said)),
+        "balanced_accuracy": float(balanced_accuracy_score(y_test, said)),
+        "log_loss": float(log_loss(y_test, np.clip(proba, 1e-15, 1), labels=classes)),
+    }
+    if len(classes) == 2:
+        row["roc_auc"] = float(roc_auc_score(y_test == classes[1], proba[:, 1]))
+    row["score"] = row["roc_auc"] if metric == "roc_auc" else -row["log_loss"]
     return row
 
 
-def _worker_seconds() -> float:
+def searched(model: Any) -> dict[str, Any]:
+    """Return what a search of gnnlib tells of itself; nothing for other models."""
+    if not hasattr(model, "result_"):
+        return {}
+    row: dict[str, Any] = {"trials": len(model.result_.trials), "complete": model.result_.num_complete}
+    row["first_s"] = _first(model)
+    row["members"] = [[text, round(weight, 3)] for text, weight in model.result_.members]
+    return row
+
+
+def worker_seconds() -> float:
     """CPU seconds of gnnlib's worker processes and of the trials that they ran; they outlive the fit."""
     from gnnlib.heads.automl.runner_pool import LocalPool
 
@@ -263,9 +279,11 @@ def version_of(system: str, python: str) -> str:
     return subprocess.run([python, "-c", code], capture_output=True, text=True, check=False).stdout.strip()
 
 
-def launch(python: str, system: str, table: str, number: int, seconds: float) -> dict[str, Any]:
-    """Run `run_one` in a process; what it breaks is its result."""
-    words = [python, __file__, "--one", system, table, str(number), str(seconds)]
+def launch(
+    python: str, system: str, table: str, number: int, seconds: float, *, script: str = __file__
+) -> dict[str, Any]:
+    """Run one fit in a process, by ``script --one``; what it breaks is its result."""
+    words = [python, script, "--one", system, table, str(number), str(seconds)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     limit = KILL_FACTOR * seconds + 120.0
     try:
