@@ -6,6 +6,7 @@ import statistics
 from typing import Any
 
 import record
+import report_automl_graph
 
 _BUDGETED = ("gnnlib", "portfolio", "flaml", "autogluon")
 _NAMES = {
@@ -155,4 +156,4 @@ def lines() -> list[str]:
     found += _loaded()
     if payload.get("missing"):
         found += [f"Not installed, hence not run: {', '.join(map(_name, payload['missing']))}.", ""]
-    return found
+    return found + report_automl_graph.lines()
