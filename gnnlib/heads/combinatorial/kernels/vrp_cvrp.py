@@ -16,6 +16,7 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from gnnlib.heads.combinatorial.kernels.leaf import leaf_njit
 from gnnlib.heads.combinatorial.kernels.vrp_cvrp_moves import (
     ABSENT,
     C_ABSENT,
@@ -59,7 +60,7 @@ Rng = npt.NDArray[np.uint64]
 __all__ = ["anneal_cvrp", "copy_changed", "mark_changed", "undo_log"]
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _sort_removed(clients: FloatArray, removed: IntArray, keys: FloatArray, count: int, rng: Rng) -> None:
     """Order of insertion: by chance, demand, or distance from the depot, with the weights 4, 4, 2, 1 of the paper."""
     rule = draw_unit(rng) * 11.0
@@ -76,7 +77,7 @@ def _sort_removed(clients: FloatArray, removed: IntArray, keys: FloatArray, coun
     order_by_key(removed, keys, count)
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _ruin(
     links: Links,
     nodes: FloatArray,
@@ -126,7 +127,7 @@ def _ruin(
     return count, change
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def undo_log(
     links: Links,
     nodes: FloatArray,
@@ -150,7 +151,7 @@ def undo_log(
             note_if_empty(links, lists, state, num_places, route)
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def mark_changed(links: Links, state: IntArray, lists: IntArray, log: IntArray, none: int) -> None:
     """Remember the routes that the log touches as different from the best answer; `none` is that of absent clients."""
     for i in range(state[LOGGED]):
@@ -164,7 +165,7 @@ def mark_changed(links: Links, state: IntArray, lists: IntArray, log: IntArray, 
     state[LOGGED] = 0
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def copy_changed(links: Links, best: Links, state: IntArray, lists: IntArray, num_places: int) -> None:
     """Bring the best answer (successors of the nodes) up to date."""
     for i in range(state[CHANGED]):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from gnnlib.heads.combinatorial.kernels.leaf import leaf_njit
 from gnnlib.heads.combinatorial.kernels.vrp_strings import (
     PRED,
     ROUTE,
@@ -44,7 +44,7 @@ SLACK = 1e-7
 __all__ = ["empty_route", "note_if_empty", "put_in", "take_out", "insert_clients", "load_route", "measure"]
 
 
-@nb.njit(cache=True, inline="always")
+@leaf_njit(inline="always")
 def measure(nodes: FloatArray, a: int, b: int, rounding: int) -> float:
     """Distance of two nodes: exact (0), to the nearest whole number (1), down (2) or up (3)."""
     dx = nodes[a, X] - nodes[b, X]
@@ -57,7 +57,7 @@ def measure(nodes: FloatArray, a: int, b: int, rounding: int) -> float:
     return float(int(exact)) if rounding == 2 else math.ceil(exact)
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def take_out(
     links: Links,
     nodes: FloatArray,
@@ -82,7 +82,7 @@ def take_out(
     return step - nodes[client, IN] - nodes[client, OUT]
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def put_in(
     links: Links,
     nodes: FloatArray,
@@ -114,7 +114,7 @@ def put_in(
     return change
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def empty_route(links: Links, lists: IntArray, state: IntArray, num_places: int) -> int:
     """Return the end node of an empty route, which stays in the stack, or -1."""
     while state[EMPTY] > 0:
@@ -126,7 +126,7 @@ def empty_route(links: Links, lists: IntArray, state: IntArray, num_places: int)
     return -1
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def note_if_empty(links: Links, lists: IntArray, state: IntArray, num_places: int, route: int) -> None:
     """Put a route without clients on the stack of empty ones."""
     if lists[route, C_WAITING] == 0 and links[num_places + route, SUCC] == num_places + route:
@@ -135,7 +135,7 @@ def note_if_empty(links: Links, lists: IntArray, state: IntArray, num_places: in
         state[EMPTY] += 1
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _best_place(
     links: Links,
     nodes: FloatArray,
@@ -162,29 +162,29 @@ def _best_place(
         if k >= most and at > -2:
             break
         other, reach = near[client, k], apart[client, k]
-        # a neighbour's neighbour that is nearer has been looked at, so that its distance is at least `reach` here
-        least = reach + min(reach, home)
-        out, back = nodes[other, OUT], nodes[other, IN]
-        if least - out >= best and least - back >= best:
+        behind, before = links[other, SUCC], links[other, PRED]
+        # the way to the depot is known, and a neighbour's neighbour that is nearer has been looked at: it is `reach` away
+        ahead, back = reach - nodes[other, OUT], reach - nodes[other, IN]
+        least_ahead = ahead + (home if behind >= num_places else reach)
+        least_back = back + (home if before >= num_places else reach)
+        if least_ahead >= best and least_back >= best:
             at = max(at, -1)
             continue
         if routes[links[other, ROUTE], LOAD] > room:
             continue
         at = max(at, -1)
-        if least - out < best:
-            behind = links[other, SUCC]
-            cost = reach - out + (home if behind >= num_places else measure(nodes, client, behind, rounding))
+        if least_ahead < best:
+            cost = least_ahead if behind >= num_places else ahead + measure(nodes, client, behind, rounding)
             if cost < best and draw_unit(rng) >= blink:
                 best, at = cost, as_index(other)
-        if least - back < best:
-            before = links[other, PRED]
-            cost = reach - back + (home if before >= num_places else measure(nodes, client, before, rounding))
+        if least_back < best:
+            cost = least_back if before >= num_places else back + measure(nodes, client, before, rounding)
             if cost < best and draw_unit(rng) >= blink:
                 best, at = cost, as_index(before)
     return at, best
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _any_place(
     links: Links,
     nodes: FloatArray,
@@ -213,7 +213,7 @@ def _any_place(
     return at, best
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def insert_clients(
     links: Links,
     nodes: FloatArray,
@@ -263,7 +263,7 @@ def insert_clients(
     return change
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def load_route(
     links: Links,
     nodes: FloatArray,

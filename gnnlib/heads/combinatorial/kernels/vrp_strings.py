@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
+
+from gnnlib.heads.combinatorial.kernels.leaf import leaf_njit
 
 if TYPE_CHECKING:
     from gnnlib.heads.combinatorial.kernels.state import Int32Array
@@ -37,13 +38,13 @@ _LONGER = 0.01
 """Probability with which one more client stays (beta in the paper)."""
 
 
-@nb.njit(cache=True, inline="always")
+@leaf_njit(inline="always")
 def as_index(number: Any) -> int:
     """Return a signed index: arithmetic of unsigned and signed numbers would give floats."""
     return np.int64(number)  # type: ignore[return-value]
 
 
-@nb.njit(cache=True, inline="always")
+@leaf_njit(inline="always")
 def draw_unit(rng: npt.NDArray[np.uint64]) -> float:
     """Draw from (0, 1) (xorshift64*, G. Marsaglia 2003 and S. Vigna 2016)."""
     x = rng[0]
@@ -55,13 +56,13 @@ def draw_unit(rng: npt.NDArray[np.uint64]) -> float:
     return (np.int64(high) + 0.5) * (1.0 / 4503599627370496.0)
 
 
-@nb.njit(cache=True, inline="always")
+@leaf_njit(inline="always")
 def draw_below(rng: npt.NDArray[np.uint64], bound: int) -> int:
     """Draw from 0 .. bound - 1."""
     return int(draw_unit(rng) * bound)
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def string_sizes(
     rng: npt.NDArray[np.uint64], mean_removed: float, max_string: int, mean_size: float
 ) -> tuple[float, int]:
@@ -71,7 +72,7 @@ def string_sizes(
     return longest, int(draw_unit(rng) * most + 1.0)
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def first_of_string(
     links: npt.NDArray[np.uint32], rng: npt.NDArray[np.uint64], client: int, size: int, longest: float, first_end: int
 ) -> tuple[int, int, int, int]:
@@ -120,7 +121,7 @@ def first_of_string(
     return first, span, kept, stays_from
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def order_by_key(clients: Int32Array, keys: npt.NDArray[np.float64], count: int) -> None:
     """Sort the first `count` clients by rising key, in place; few are sorted at a time."""
     for i in range(1, count):

@@ -13,6 +13,7 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from gnnlib.heads.combinatorial.kernels.leaf import leaf_njit
 from gnnlib.heads.combinatorial.kernels.vrp_cvrp import copy_changed, mark_changed, undo_log
 from gnnlib.heads.combinatorial.kernels.vrp_cvrp_moves import (
     ABSENT,
@@ -64,7 +65,7 @@ LONG_STRING, LONG_MEAN = 5.0, 1.5
 __all__ = ["anneal_timed"]
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _sort_removed(clients: FloatArray, removed: IntArray, keys: FloatArray, count: int, rng: Rng) -> None:
     """Order of insertion: as without windows (weights 4, 4, 2, 1), or by width, opening or closing (2, 2, 1)."""
     rule = draw_unit(rng) * 16.0
@@ -85,7 +86,7 @@ def _sort_removed(clients: FloatArray, removed: IntArray, keys: FloatArray, coun
     order_by_key(removed, keys, count)
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _ruin(
     links: Links,
     nodes: FloatArray,
@@ -130,7 +131,7 @@ def _ruin(
     return count, change
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _take_string(
     links: Links,
     nodes: FloatArray,
@@ -179,7 +180,7 @@ def _take_string(
     return count, change
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _undo(
     links: Links,
     nodes: FloatArray,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from gnnlib.heads.combinatorial.kernels.leaf import leaf_njit
 from gnnlib.heads.combinatorial.kernels.vrp_cvrp_moves import (
     ABSENT,
     BLINK,
@@ -49,7 +49,7 @@ LONG = 6
 __all__ = ["hurry", "insert_timed", "load_timed_route", "push_on", "time_route"]
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def push_on(links: Links, nodes: FloatArray, clients: FloatArray, before: int, last: int) -> bool:
     """Renew the departures behind `before`, at least up to `last`; return whether all are in time.
 
@@ -70,7 +70,7 @@ def push_on(links: Links, nodes: FloatArray, clients: FloatArray, before: int, l
         before, node = node, as_index(links[node, SUCC])
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def hurry(links: Links, nodes: FloatArray, clients: FloatArray, behind: int, last: int) -> None:
     """Renew the latest arrivals before `behind`, at least up to `last`."""
     num_places, seen = len(clients), behind == last
@@ -84,7 +84,7 @@ def hurry(links: Links, nodes: FloatArray, clients: FloatArray, behind: int, las
         behind, node = node, as_index(links[node, PRED])
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def time_route(links: Links, nodes: FloatArray, clients: FloatArray, end: int) -> bool:
     """Renew the timetable of a whole route; return whether it is in time."""
     nodes_end = as_index(links[end, PRED])
@@ -94,7 +94,7 @@ def time_route(links: Links, nodes: FloatArray, clients: FloatArray, end: int) -
     return bool(push_on(links, nodes, clients, end, nodes_end))
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _best_timed_place(
     links: Links,
     nodes: FloatArray,
@@ -151,7 +151,7 @@ def _best_timed_place(
     return at, best
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _any_timed_place(
     links: Links, nodes: FloatArray, routes: FloatArray, clients: FloatArray, settings: FloatArray, client: int
 ) -> tuple[int, float]:
@@ -180,7 +180,7 @@ def _any_timed_place(
     return at, best
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def insert_timed(
     links: Links,
     nodes: FloatArray,
@@ -231,7 +231,7 @@ def insert_timed(
     return change
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _fits_alone(nodes: FloatArray, clients: FloatArray, settings: FloatArray, client: int, end: int) -> bool:
     home, arrives = clients[client, HOME], nodes[end, DEP] + clients[client, HOME]
     leaves = max(arrives, clients[client, OPEN]) + clients[client, SERVICE]
@@ -242,7 +242,7 @@ def _fits_alone(nodes: FloatArray, clients: FloatArray, settings: FloatArray, cl
     )
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def load_timed_route(
     links: Links,
     nodes: FloatArray,
