@@ -4,6 +4,7 @@ CB513 and the test chains took no part in training or in any choice. Homologous 
 relative (25 % identity over 40 % of either sequence) in any of the training sets; the shipped model did not learn from
 these relatives. Contacts: CB below 8 angstrom (on chains of CA alone the CB is placed from the trace), precision of the
 best L/5 pairs at 12 or more places, mean over the chains; where distances are given, only pairs that were not given count.
+Many short chains have fewer than L/5 such contacts, so that 100 cannot be reached: the row of true distances says what can.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     quick = bool(getattr(options, "quick", False))
     if SHIPPED not in list_weights():
         return {"rows": [], "notes": [f"the weights {SHIPPED} are not there"]}
-    rows = [*_states(quick), *_torsions(quick), *_contacts(quick), *_completion(quick), *_folds(quick)]
+    chosen = getattr(options, "tasks", None) or ",".join(TASKS)
+    rows = [row for name in chosen.split(",") for row in TASKS[name](quick)]
     return {"rows": rows, "notes": [str(__doc__)]}
 
 
@@ -163,6 +165,9 @@ def _contacts(quick: bool) -> Iterator[dict[str, Any]]:
 def _completion(quick: bool) -> Iterator[dict[str, Any]]:
     model = load(SHIPPED)
 
+    def truth(chain: PairChain) -> FloatArray:
+        return -np.linalg.norm(chain.cb[:, None] - chain.cb, axis=-1)
+
     def learned(chain: PairChain) -> FloatArray:
         return contact_scores(model, chain, share=SHARE)
 
@@ -175,15 +180,25 @@ def _completion(quick: bool) -> Iterator[dict[str, Any]]:
         given = given_pairs(chain, SHARE)
         return predict_distances(chain.sequence, distances=np.where(given > 0, given, np.nan)).contact_probability
 
-    ways = {"pair head alone": learned, "reconstruct alone": folded, "predict_distances (both)": shipped}
-    for name, chains in _test_chains(quick).items():
-        chains = chains[:: 1 if quick else 4]
-        for label, way in ways.items():
+    ways = {
+        "true distances: the highest that can be": truth,
+        "pair head alone": learned,
+        "reconstruct alone": folded,
+        "predict_distances (both)": shipped,
+    }
+    sets = {name: chains[:: 1 if quick else 4] for name, chains in _test_chains(quick).items()}
+    every = {chain.name: chain for chains in sets.values() for chain in chains}
+    for label, way in ways.items():
+        found: dict[str, tuple[float, float]] = {}
+        for name, chain in every.items():
             started = time.process_time()
-            value = mean_precision(chains, way, share=SHARE)
+            value = mean_precision([chain], way, share=SHARE)
+            found[name] = value, 1000 * (time.process_time() - started)
+        for name, chains in sets.items():
+            value, spent = np.mean([found[chain.name] for chain in chains], axis=0).tolist()
             yield {
                 "task": "contacts with 5 % of distances", "set": f"{name}, every fourth", "chains": len(chains), "method": label,
-                "precision_l5": value, "cpu_ms": 1000 * (time.process_time() - started) / len(chains),
+                "precision_l5": value, "cpu_ms": None if way is truth else spent,
             }  # fmt: skip
 
 
@@ -203,3 +218,6 @@ def _folds(quick: bool) -> Iterator[dict[str, Any]]:
             "lddt": float(table[:, 1].mean()), "share_tm_above_half": float((table[:, 0] > 0.5).mean()),
             "correlation_reliability_tm": float(np.corrcoef(table[:, 2], table[:, 0])[0, 1]),
         }  # fmt: skip
+
+
+TASKS = {"states": _states, "torsions": _torsions, "contacts": _contacts, "completion": _completion, "folds": _folds}

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gnnlib.errors import InputError
+from gnnlib.heads.protein.decode import reconstruct
+from gnnlib.heads.protein.folding.fold_ensemble import contact_share, ensemble_distances, fold_ensemble
 from gnnlib.heads.protein.problem import as_structure
 from gnnlib.heads.protein.residues import AMINO_ACIDS, clean_sequence, sequence_indices
 from gnnlib.heads.protein.result import DistancePrediction, SecondaryStructure, Torsions
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from gnnlib.encoder import GraphModel
     from gnnlib.heads.protein.networks.pair_head import PairScores
     from gnnlib.seeding import Seed
-    from gnnlib.typing import ArrayLike, FloatArray, PathLike
+    from gnnlib.typing import ArrayLike, BoolArray, FloatArray, PathLike
 
 __all__ = ["MAX_RESIDUES", "DistancePrediction", "predict_distances", "secondary_structure_of_sequence"]
 
@@ -30,6 +32,8 @@ MAX_RESIDUES = 1000
 _WEIGHTS = "protein-sequence"
 _STATES8 = "HBEGITSC"
 _CENTRES = np.array([3.9, 5.8, 7.2, 9.0, 11.0, 13.0, 15.0, 17.0, 19.0, 26.0])  # angstrom, of the bins of distance
+_GIVEN_SPREAD_ANGSTROM = 0.1
+_NETWORK_POWER, _LEAST_CHANCE = 0.4, 1e-4
 _MEDIUM = 12  # places along the chain from which on a contact is of medium or long range
 
 
@@ -194,7 +198,6 @@ def _torsions(values: FloatArray) -> Torsions:
 
 
 def _result(letters: str, scores: PairScores, given: FloatArray, seed: Seed) -> DistancePrediction:
-    from gnnlib.heads.protein.decode import reconstruct
     from gnnlib.heads.protein.networks.pair_head import CONTACT_ANGSTROM, DISTANCE_EDGES
     from gnnlib.heads.protein.training.sequence_data import BURIAL_UNIT
 
@@ -203,31 +206,26 @@ def _result(letters: str, scores: PairScores, given: FloatArray, seed: Seed) -> 
     contact = 1.0 / (1.0 + np.exp(-scores.contact[0].double().numpy()))
     expected = distogram @ _CENTRES
     spread = np.sqrt(np.maximum(distogram @ _CENTRES**2 - expected**2, 0.25))
-    known = given > 0
-    expected, spread = np.where(known, given, expected), np.where(known, 0.1, spread)
     place = np.arange(length)
     separation = np.abs(place[:, None] - place)
-    bonded = (separation == 1) & ~known
-    expected, spread = np.where(bonded, 3.8, expected), np.where(bonded, 0.1, spread)
-    # products of matrices round the two triangles differently
-    expected, spread, contact = (0.5 * (matrix + matrix.T) for matrix in (expected, spread, contact))
-    for matrix, value in ((expected, 0.0), (spread, 0.0), (contact, 1.0)):
-        np.fill_diagonal(matrix, value)
     secondary = _states(_softmax(scores.residue.logit8.double().numpy()))
     torsions = _torsions(scores.residue.torsion.double().numpy())
-    if int(known.sum()) >= 2 * length:  # with a pair a residue, what is predicted would only disturb
-        trace = reconstruct(np.where(known | bonded, expected, np.nan), seed=seed)
+    # products of matrices round the two triangles differently
+    expected, spread, contact = (0.5 * (matrix + matrix.T) for matrix in (expected, spread, contact))
+    known = given > 0
+    expected, spread = np.where(known, given, expected), np.where(known, _GIVEN_SPREAD_ANGSTROM, spread)
+    if int(known.sum()) >= length:  # with half a pair a residue, what is predicted of far pairs would only disturb
+        traces = fold_ensemble(given, expected, spread, seed)
+        folded, wrong = ensemble_distances(traces)
+        expected, spread = np.where(known, given, folded), np.where(known, _GIVEN_SPREAD_ANGSTROM, wrong)
+        contact = _combined(contact, contact_share(traces, CONTACT_ANGSTROM))
+        coords = traces[0] - traces[0].mean(axis=0)
     else:
-        weights = np.where(separation > 0, 1.0 / np.maximum(spread, 0.1) ** 2, 0.0)
-        trace = reconstruct(
-            expected, weights=weights, secondary_structure=secondary.states8, torsions=torsions, seed=seed
-        )
+        expected, coords = _folded(expected, spread, known, secondary, torsions, seed)
     if known.any():
-        folded = np.linalg.norm(trace.coords[:, None] - trace.coords, axis=-1)
-        # an angstrom of the fold counts as much as a unit of the logit (chosen on the split val among .25, .5, 1 and 2)
-        odds = contact / np.maximum(1.0 - contact, 1e-9) * np.exp(CONTACT_ANGSTROM - np.minimum(folded, 25.0))
-        contact = np.where(known, (given < CONTACT_ANGSTROM).astype(float), odds / (1.0 + odds))
-        expected = np.where(known | (separation == 0), expected, 0.5 * (expected + folded))
+        contact = np.where(known, (given < CONTACT_ANGSTROM).astype(float), contact)
+    for matrix, value in ((expected, 0.0), (spread, 0.0), (contact, 1.0)):
+        np.fill_diagonal(matrix, value)
     return DistancePrediction(
         sequence=letters,
         distances=expected,
@@ -238,10 +236,35 @@ def _result(letters: str, scores: PairScores, given: FloatArray, seed: Seed) -> 
         secondary=secondary,
         torsions=torsions,
         burial=scores.residue.burial.double().numpy() * BURIAL_UNIT,
-        coords=trace.coords,
+        coords=coords,
         reliability=_reliability(contact, separation),
         num_given=int(known.sum()) // 2,
     )
+
+
+def _combined(contact: FloatArray, share: FloatArray) -> FloatArray:
+    """Odds of the folds times those of the network to the power of 0.4 (chosen on the split val)."""
+    contact, share = (np.clip(part, _LEAST_CHANCE, 1.0 - _LEAST_CHANCE) for part in (contact, share))
+    odds = share / (1.0 - share) * (contact / (1.0 - contact)) ** _NETWORK_POWER
+    return np.asarray(odds / (1.0 + odds))
+
+
+def _folded(
+    expected: FloatArray,
+    spread: FloatArray,
+    known: BoolArray,
+    secondary: SecondaryStructure,
+    torsions: Torsions,
+    seed: Seed,
+) -> tuple[FloatArray, FloatArray]:
+    """Distances with bonds, and one fold of all of them, for few or no known pairs."""
+    place = np.arange(len(expected))
+    bonded = (np.abs(place[:, None] - place) == 1) & ~known
+    expected, spread = np.where(bonded, 3.8, expected), np.where(bonded, _GIVEN_SPREAD_ANGSTROM, spread)
+    np.fill_diagonal(expected, 0.0)
+    weights = 1.0 / np.square(np.maximum(spread, _GIVEN_SPREAD_ANGSTROM))
+    found = reconstruct(expected, weights=weights, secondary_structure=secondary.states8, torsions=torsions, seed=seed)
+    return expected, found.coords
 
 
 def _reliability(contact: FloatArray, separation: FloatArray) -> float:
