@@ -310,7 +310,8 @@ class DistancePrediction(Result):
     ----------
     sequence : str of L letters
     distances : array [L, L]
-        Expected CA-CA distances in angstrom; those above 20 are not told apart. Given ones are kept.
+        Expected CA-CA distances in angstrom; from the sequence alone those above 20 are not told apart. Given ones are
+        kept.
     spread : array [L, L]
         Standard deviation of the predicted distance in angstrom.
     contact_probability : array [L, L]
@@ -328,7 +329,8 @@ class DistancePrediction(Result):
         CA in angstrom, folded from the distances by `gnnlib.reconstruct`.
     reliability : float
         In [0, 1]: mean predicted probability of the best L/5 contacts of 12 or more residues' separation. It speaks of
-        contacts only: its correlation with the TM-score of the fold was -0.18 on the test chains.
+        contacts only: its correlation with the TM-score of the fold was -0.18 on the test chains. Where distances are
+        given, the mean of `spread` says more of the fold (correlation -0.78 on validation chains of 50 to 130 residues).
     num_given : int
         Pairs of residues whose distance was given.
     """
