@@ -62,6 +62,14 @@ def test_a_score_that_is_never_there_counts_the_whole_time(report):
     assert times == [(60.0, False), (3.0, True)]
 
 
+def test_effort_counts_cpu_seconds_of_either_run(report):
+    rows = {
+        "search-graph|a|0|60": {**search(-0.1, [[20.0, 0.4]]), "cpu_s": 15.0},  # a quarter of the core
+        "search-cold|a|0|60": {**search(-0.1, [[50.0, 0.4]]), "cpu_s": 50.0},
+    }
+    assert report.warm_effort(report.by_method(rows), "search-graph|60", "search-cold|60") == [pytest.approx(0.1)]
+
+
 def test_goals_are_told_as_met_or_missed(report, monkeypatch):
     rows = {
         "single-graph|a|0|0": single(0.9),
