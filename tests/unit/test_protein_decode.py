@@ -14,6 +14,7 @@ from gnnlib.heads.protein.folding.fold_batch import reconstruct_batch
 from gnnlib.heads.protein.folding.fold_start import NoiseModel, classical_scaling, complete, fit_noise, pairwise
 from gnnlib.heads.protein.geometry import build_backbone, ca_angles
 from gnnlib.heads.protein.metrics import rmsd
+from gnnlib.heads.protein.samples import load_sample
 from gnnlib.heads.protein.torsions import torsions
 
 
@@ -309,6 +310,33 @@ def test_three_distances_a_residue_give_the_fold_and_its_hand():
         found = reconstruct(noisy(1.0, seed), mask=chosen | chosen.T)
         assert rmsd(found.coords, CA) < 2.5
         assert found.handedness_confidence > 0.9
+
+
+@pytest.mark.parametrize(
+    ("energies", "rounds", "calls", "gap"),
+    [
+        ((5.0, 5.5, 9.0, 1.0), 1, 4, 4.0),  # the second hand wins in the second round
+        ((5.0, 5.5, 9.0, 1.0), 0, 2, 0.5),
+        ((5.0, 99.0, 9.0, 1.0), 1, 2, 94.0),  # clear at once
+        ((5.0, 5.5, 5.2, 5.3, 7.0, 8.0), 2, 6, 0.3),
+    ],
+)
+def test_both_hands_are_annealed_again_while_they_are_close(monkeypatch, energies, rounds, calls, gap):
+    handed_out = []
+
+    def annealed(_given, _pose, start, _generator):
+        handed_out.append(energies[len(handed_out)])
+        return handed_out[-1], start
+
+    monkeypatch.setattr(fold, "_annealed", annealed)
+    monkeypatch.setattr(fold, "_CLEAR_GAP", np.inf)
+    ca = load_sample("bundle").ca[:40]
+    truth = np.linalg.norm(ca[:, None] - ca, axis=-1)
+    known = np.abs(np.subtract.outer(np.arange(40), np.arange(40))) == 7
+    zeros, bonded = np.zeros_like(truth), np.arange(40) < 39
+    found = fold.fold(fold.Given(truth, known, zeros + 1.0, bonded, zeros, zeros), rounds=rounds)
+    assert len(handed_out) == calls
+    assert found.gap == pytest.approx(gap)
 
 
 def test_exponents_of_the_prior_are_polynomials_of_the_features():

@@ -75,9 +75,9 @@ def reconstruct(
     as a function of distance is estimated from the residuals and weighs the next fit. Few: shortest paths, scaling and
     relaxation in four dimensions, and simulated annealing there, while the fourth dimension closes and the chain prior
     grows from nearly flat to a fifth of its sharpness; where the two hands are close, or distances are fewer than 2.5 a
-    residue, from several starts. When only short distances are known, unknown pairs repel. Both use bonds of 3.8 A, a
-    floor of 3.9 A and a mixture density of five residues in a row, learned from real chains, which also chooses the
-    mirror image.
+    residue, from several starts, and once more while the two still are close afterwards. When only short distances are
+    known, unknown pairs repel. Both use bonds of 3.8 A, a floor of 3.9 A and a mixture density of five residues in a
+    row, learned from real chains, which also chooses the mirror image.
 
     Some 25 ms (many distances) to 50 ms (few) for 150 residues; time and memory grow with the square of L. The first
     call of a process compiles for some seconds unless the compiled code is cached on disk.

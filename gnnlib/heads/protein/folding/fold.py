@@ -42,6 +42,7 @@ _CLEAR_GAP = 0.5  # difference of the two hands in kT a residue above which only
 # kinks; in four dimensions a stretch turns its hand without crossing itself
 _COURSE = Course(steps=300, step=0.12, memory=3.0, temperature=1.0, sharp=(0.05, 0.2), flat=(0.01, 2.0))
 _STEPS = 45_000, 300, 600  # times residues, at least, at most: short chains have fewer distances to tell hand from hand
+_CLOSE_GAP = 0.25  # difference of the two annealed hands in kT a residue below which both are annealed again
 _SCARCE, _TRIES = 2.5, 2  # known distances a residue below which every start is annealed so often
 _FEW_UP_TO = 0.12, 9.0  # share of known pairs and cutoff (angstrom) up to which lists of pairs are quicker than rows
 
@@ -102,14 +103,22 @@ class _Terms(NamedTuple):
     flat: float = 0.0
 
 
-def fold(given: Given, seed: Seed = 0) -> Fold:
-    """Find the trace; the same seed gives the same trace."""
+def fold(given: Given, seed: Seed = 0, *, rounds: int = 1) -> Fold:
+    """Find the trace; the same seed gives the same trace.
+
+    Parameters
+    ----------
+    given : Given
+    seed : int, default 0
+    rounds : int, default 1
+        How often the two hands of few distances are annealed again, at most, while their energies are close.
+    """
     sigma = float(np.sqrt(fold_start.noise_of_bonds(given.distances, given.known, given.bonded)))
     cutoff = fold_start.estimate_cutoff(given.distances, given.known, sigma)
     share = given.known.sum() / max(1, given.known.size - len(given.known))
     if cutoff is None and share >= _DENSE_FROM and len(given.known) > 4:
         return _fold_dense(given)
-    found = _fold_sparse(given, NoiseModel(sigma, 0.0), cutoff, seed)
+    found = _fold_sparse(given, NoiseModel(sigma, 0.0), cutoff, seed, rounds)
     return found if len(given.known) > 3 else found._replace(gap=0.0)  # three points have no hand
 
 
@@ -243,7 +252,7 @@ def _dense_weights(given: Given, fitted: FloatArray, noise: NoiseModel, *, cut_o
     return weight
 
 
-def _fold_sparse(given: Given, noise: NoiseModel, cutoff: float | None, seed: Seed) -> Fold:
+def _fold_sparse(given: Given, noise: NoiseModel, cutoff: float | None, seed: Seed, rounds: int) -> Fold:
     """Embed shortest paths in four dimensions, relax there, choose the hand, and anneal down to three dimensions."""
     count, known = len(given.known), given.known
     weight = np.where(known, given.reliability / noise.absolute_angstrom**2, 0.0)
@@ -267,6 +276,11 @@ def _fold_sparse(given: Given, noise: NoiseModel, cutoff: float | None, seed: Se
     unclear = gap < _CLEAR_GAP * count
     generator = numpy_generator(seed)
     best = [_annealed(given, pose, start, generator) for _, start in (hands if unclear else hands[:1])]
+    for _ in range(rounds):
+        if not unclear or abs(best[0][0] - best[1][0]) >= _CLOSE_GAP * count:
+            break
+        again = [_annealed(given, pose, start, generator) for _, start in hands]
+        best = [min(pair, key=lambda one: one[0]) for pair in zip(best, again, strict=True)]
     best.sort(key=lambda hand: hand[0])
     trace, twin = best[0][1], _mirrored(best[0][1])
     if unclear:

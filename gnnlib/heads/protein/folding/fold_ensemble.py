@@ -69,7 +69,7 @@ def fold_ensemble(given: FloatArray, expected: FloatArray, spread: FloatArray, s
     )
     is_scarce = np.count_nonzero(given) < 2 * _SCARCE * count
     members = _MEMBERS if is_scarce else _MEMBERS_IF_PLENTY
-    traces = np.stack([fold(problem, one).points for one in spawn_seeds(seed, members)])
+    traces = np.stack([fold(problem, one, rounds=0).points for one in spawn_seeds(seed, members)])
     off = np.where(given > 0.0, _distances(traces) - given, 0.0)
     return traces[np.argsort(np.square(off).sum(axis=(1, 2)), kind="stable")]
 
