@@ -8,6 +8,7 @@ import numba as nb
 import numpy as np
 
 from gnnlib.heads.combinatorial.kernels.distance import DistanceData, distance
+from gnnlib.heads.combinatorial.kernels.leaf import leaf_njit
 from gnnlib.heads.combinatorial.kernels.starts import pair_lengths
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def _merge_tree(tree: Int32Array, weights: FloatArray, ranking: IntArray, n: int
     return parent, hung_at
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _heaviest_between(parent: Int32Array, hung_at: FloatArray, i: int, j: int) -> float:
     """Heaviest edge on the tree path between two nodes, in O(log N)."""
     heaviest = -np.inf

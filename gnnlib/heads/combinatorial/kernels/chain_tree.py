@@ -41,6 +41,7 @@ from gnnlib.heads.combinatorial.kernels.exchange import (
     make_work,
 )
 from gnnlib.heads.combinatorial.kernels.iterate import BestTour, KickSettings, kick, settle
+from gnnlib.heads.combinatorial.kernels.leaf import leaf_njit
 from gnnlib.heads.combinatorial.kernels.state import Int32Array, LocalSearchState, commit, pop
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def make_tree_work(walks: int) -> tuple[Int32Array, FloatArray]:
     return np.empty((size, 6), np.int32), np.empty((size, 3))
 
 
-@nb.njit(cache=True, inline="always")
+@leaf_njit(inline="always")
 def _add_node(nodes: Int32Array, values: FloatArray, node: int, parent: int, key: float, total: float) -> None:
     nodes[node, _PARENT] = parent
     nodes[node, _COUNT] = -1
@@ -97,7 +98,7 @@ def _add_node(nodes: Int32Array, values: FloatArray, node: int, parent: int, key
     values[node, _SUM] = total
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _plant(data: DistanceData, state: LocalSearchState, nodes: Int32Array, values: FloatArray, base: int) -> None:
     """Start a tree: its root and the removals of the two tour edges at the base city."""
     tour, p, n = state.tour, state.pos[base], len(state.tour)
@@ -110,7 +111,7 @@ def _plant(data: DistanceData, state: LocalSearchState, nodes: Int32Array, value
         values[1 + direction, _PRIOR] = 0.5
 
 
-@nb.njit(cache=True, inline="always")
+@leaf_njit(inline="always")
 def _choose(nodes: Int32Array, values: FloatArray, node: int, exploration: float) -> int:
     """Return the child with the highest score; of equal ones the first."""
     bonus = exploration * math.sqrt(nodes[node, _VISITS])
@@ -124,7 +125,7 @@ def _choose(nodes: Int32Array, values: FloatArray, node: int, exploration: float
     return chosen
 
 
-@nb.njit(cache=True, inline="always")
+@leaf_njit(inline="always")
 def _step(
     cities: Int32Array, state: LocalSearchState, ints: IntArray, floats: FloatArray, level: int, code: int, total: float
 ) -> None:
@@ -141,7 +142,7 @@ def _step(
     floats[level, GAIN] = total
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _grow(
     nodes: Int32Array, values: FloatArray, used: int, node: int, ints: IntArray, floats: FloatArray, level: int
 ) -> int:
@@ -168,7 +169,7 @@ def _grow(
     return used + count
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _search_city(
     data: DistanceData,
     candidates: Candidates,
@@ -224,7 +225,7 @@ def _search_city(
     return 0.0
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def drain_by_tree(
     data: DistanceData,
     candidates: Candidates,

@@ -20,6 +20,7 @@ import numpy as np
 
 from gnnlib.heads.combinatorial.kernels.distance import DistanceData, distance
 from gnnlib.heads.combinatorial.kernels.kd_boxes import Boxes, empty_orthants, make_boxes
+from gnnlib.heads.combinatorial.kernels.leaf import leaf_njit
 from gnnlib.heads.combinatorial.kernels.penalised_tree import Int32Array, root_of
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class _Rounds(NamedTuple):
     box_component: Int32Array
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _start_round(data: DistanceData, boxes: Boxes, penalties: FloatArray, rounds: _Rounds, edges: int) -> int:
     """Lightest way out of every component among the sparse tree's edges; drop those that stay inside one."""
     n, levels, component = len(penalties), boxes.levels, rounds.component
@@ -83,7 +84,7 @@ def _start_round(data: DistanceData, boxes: Boxes, penalties: FloatArray, rounds
     return kept
 
 
-@nb.njit(cache=True, inline="always")
+@leaf_njit(inline="always")
 def _box_weight(boxes: Boxes, rounds: _Rounds, i: int, t: int) -> float:
     """At least this much weighs an edge from city `i` into box `t`, apart from the penalty of `i`."""
     square = 0.0
@@ -137,7 +138,7 @@ def _ask(data: DistanceData, boxes: Boxes, penalties: FloatArray, rounds: _Round
         rounds.floor[i] = min(found, rounds.light[own])
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _end_round(rounds: _Rounds, out_tails: Int32Array, out_heads: Int32Array, count: int) -> int:
     """Join the components; equal weights may close a cycle, whose last edge is then left out."""
     for c in range(len(rounds.component)):
@@ -150,7 +151,7 @@ def _end_round(rounds: _Rounds, out_tails: Int32Array, out_heads: Int32Array, co
     return count
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _grow(
     data: DistanceData,
     penalties: FloatArray,
@@ -180,7 +181,7 @@ def _grow(
     return city
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def lightest_at(data: DistanceData, penalties: FloatArray, city: int, but: int) -> tuple[int, float]:
     """Lightest edge of `city` over the complete graph but the one to `but`: its other end and its weight."""
     best, other = np.inf, -1

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
 from gnnlib.heads.combinatorial.kernels.distance import DistanceData, distance
+from gnnlib.heads.combinatorial.kernels.leaf import leaf_njit
 
 __all__ = ["whole_matrix_16"]
 
 _LARGEST = 65_535
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _longest(data: DistanceData, n: int) -> float:
     longest = 0.0
     for i in range(n):
@@ -22,7 +22,7 @@ def _longest(data: DistanceData, n: int) -> float:
     return longest
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _fill(data: DistanceData, scale: float, out: npt.NDArray[np.uint16]) -> None:
     for i in range(len(out)):
         for j in range(len(out)):

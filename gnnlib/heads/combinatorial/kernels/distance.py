@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-import numba as nb
+from gnnlib.heads.combinatorial.kernels.leaf import leaf_njit
 
 if TYPE_CHECKING:
     from gnnlib.typing import FloatArray
@@ -54,7 +54,7 @@ class DistanceData(NamedTuple):
     matrix: FloatArray
 
 
-@nb.njit(cache=True, inline="always")
+@leaf_njit(inline="always")
 def distance(data: DistanceData, i: int, j: int) -> float:
     """Distance from city `i` to city `j` under the rule that `data` names."""
     kind = data.kind

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numba as nb
-
 from gnnlib.heads.combinatorial.kernels.eax_child import exchange_gain, piece_at, split
+from gnnlib.heads.combinatorial.kernels.leaf import leaf_njit
 
 if TYPE_CHECKING:
     from gnnlib.heads.combinatorial.kernels.distance import DistanceData
@@ -25,18 +24,19 @@ _MOST_OPTIONS = 64
 """Cycles compared for one place of a block."""
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def map_cycles(work: CrossWork, count: int) -> None:
     """Write which cycles go through each city."""
     through, cycles = work.through, work.cycles
-    work.stamp[:] = 0
+    for city in range(len(work.stamp)):
+        work.stamp[city] = 0
     for c in range(count):
         for j in range(work.starts[c], work.starts[c + 1]):
             city = cycles[j]
             through[city, 1 if through[city, 0] >= 0 else 0] = c
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def unmap_cycles(work: CrossWork, count: int) -> None:
     """Forget which cycles go through each city."""
     for j in range(work.starts[count]):
@@ -44,7 +44,7 @@ def unmap_cycles(work: CrossWork, count: int) -> None:
         work.through[work.cycles[j], 1] = -1
 
 
-@nb.njit(cache=True, inline="always")
+@leaf_njit(inline="always")
 def _leads_out(work: CrossWork, pieces: int, cycle: int, subtour: int) -> bool:
     """Whether a cycle has a city outside a subtour."""
     for j in range(work.starts[cycle], work.starts[cycle + 1]):
@@ -53,7 +53,7 @@ def _leads_out(work: CrossWork, pieces: int, cycle: int, subtour: int) -> bool:
     return False
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _list_options(work: CrossWork, number: int, pieces: int, subtours: int, reach: int, longest: int) -> int:
     """List the cycles that lead out of a subtour other than the largest; return their number."""
     tour, cuts, label, stamp = work.tour, work.cuts, work.label, work.stamp
@@ -89,7 +89,7 @@ def _list_options(work: CrossWork, number: int, pieces: int, subtours: int, reac
     return found
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def add_cycle(data: DistanceData, work: CrossWork, number: int, reach: int, longest: int) -> bool:
     """Choose one cycle more, so that the fewest subtours are left; of equally many, the shortest.
 

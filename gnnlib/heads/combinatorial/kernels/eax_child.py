@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numba as nb
 import numpy as np
 
 from gnnlib.heads.combinatorial.kernels.distance import DistanceData, distance
+from gnnlib.heads.combinatorial.kernels.leaf import leaf_njit
 
 if TYPE_CHECKING:
     from gnnlib.heads.combinatorial.kernels.eax_cycles import CrossWork
@@ -20,8 +20,14 @@ if TYPE_CHECKING:
 
 __all__ = ["exchange_gain", "make_child", "piece_at", "relink", "split", "undo_child"]
 
+_GAPS = (1750, 701, 301, 132, 57, 23, 10, 4, 1)
+"""Of the Shell sort (M. Ciura 2001): few cuts are usual, thousands possible."""
 
-@nb.njit(cache=True, inline="always")
+_SHORT = 6
+"""So many gaps long must the list be for a gap to be used."""
+
+
+@leaf_njit(inline="always")
 def relink(links: Int32Array, city: int, lost: int, won: int) -> None:
     """Replace one neighbour of a city."""
     if links[city, 0] == lost:
@@ -30,7 +36,7 @@ def relink(links: Int32Array, city: int, lost: int, won: int) -> None:
         links[city, 1] = won
 
 
-@nb.njit(cache=True, inline="always")
+@leaf_njit(inline="always")
 def _change(links: Int32Array, log: Int32Array, entry: int, city: int, lost: int, won: int) -> int:
     relink(links, city, lost, won)
     log[entry, 0] = city
@@ -39,14 +45,14 @@ def _change(links: Int32Array, log: Int32Array, entry: int, city: int, lost: int
     return entry + 1
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def undo_child(links: Int32Array, log: Int32Array, entries: int) -> None:
     """Take back the changes of a child, last first."""
     for e in range(entries - 1, -1, -1):
         relink(links, log[e, 0], log[e, 2], log[e, 1])
 
 
-@nb.njit(cache=True, inline="always")
+@leaf_njit(inline="always")
 def piece_at(cuts: Int32Array, count: int, position: int) -> int:
     """Return the piece that holds a position; piece s begins behind cut s, the last one runs around the end."""
     low, high = 0, count
@@ -59,7 +65,7 @@ def piece_at(cuts: Int32Array, count: int, position: int) -> int:
     return low - 1 if low > 0 else count - 1
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def exchange_gain(data: DistanceData, work: CrossWork, number: int) -> float:
     """Return the length of the edges lost less that of the edges won."""
     cycles = work.cycles
@@ -73,7 +79,7 @@ def exchange_gain(data: DistanceData, work: CrossWork, number: int) -> float:
     return gain
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _cut(work: CrossWork, number: int) -> int:
     """Write the sorted positions behind which the chosen cycles cut the parent; return how many."""
     cycles, pos, cuts = work.cycles, work.pos, work.cuts
@@ -84,20 +90,20 @@ def _cut(work: CrossWork, number: int) -> int:
             p, q = pos[cycles[j]], pos[cycles[j + 1]]
             cuts[count] = p if q == p + 1 or (p == n - 1 and q == 0) else q
             count += 1
-    if count > 24:
-        cuts[:count].sort()
-        return count
-    for j in range(1, count):
-        cut = cuts[j]
-        slot = j
-        while slot > 0 and cuts[slot - 1] > cut:
-            cuts[slot] = cuts[slot - 1]
-            slot -= 1
-        cuts[slot] = cut
+    for gap in _GAPS:
+        if gap > 1 and count < _SHORT * gap:
+            continue
+        for j in range(gap, count):
+            cut = cuts[j]
+            slot = j
+            while slot >= gap and cuts[slot - gap] > cut:
+                cuts[slot] = cuts[slot - gap]
+                slot -= gap
+            cuts[slot] = cut
     return count
 
 
-@nb.njit(cache=True, inline="always")
+@leaf_njit(inline="always")
 def _end_of_piece(pos: Int32Array, cuts: Int32Array, count: int, city: int, other: int) -> int:
     """Which end of which piece `city` is, when its edge to `other` is cut: 2 * piece, + 1 for the later end."""
     p = pos[city]
@@ -107,7 +113,7 @@ def _end_of_piece(pos: Int32Array, cuts: Int32Array, count: int, city: int, othe
     return 2 * piece_at(cuts, count, p)
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _link_pieces(work: CrossWork, number: int, count: int) -> None:
     """Join the ends of the pieces by the edges that the chosen cycles bring in."""
     cycles, pos, cuts, links = work.cycles, work.pos, work.cuts, work.links
@@ -121,7 +127,7 @@ def _link_pieces(work: CrossWork, number: int, count: int) -> None:
             links[there] = here
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _label_subtours(work: CrossWork, count: int) -> int:
     """Walk over the joined pieces; return the number of subtours."""
     cuts, links, label, sizes = work.cuts, work.links, work.label, work.sizes
@@ -144,7 +150,7 @@ def _label_subtours(work: CrossWork, count: int) -> int:
     return found
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def split(work: CrossWork, number: int) -> tuple[int, int]:
     """Cut the parent along the chosen cycles and join the pieces anew; return the number of pieces and of subtours.
 
@@ -156,7 +162,7 @@ def split(work: CrossWork, number: int) -> tuple[int, int]:
     return count, _label_subtours(work, count)
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _join_smallest(
     data: DistanceData,
     near: Int32Array,
@@ -212,7 +218,7 @@ def _join_smallest(
     return best, reached
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _exchange(parent: Int32Array, work: CrossWork, number: int) -> int:
     """Take the edges of the chosen cycles out of the links and in; return the number of changes logged."""
     cycles = work.cycles
@@ -227,7 +233,7 @@ def _exchange(parent: Int32Array, work: CrossWork, number: int) -> int:
     return entry
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def make_child(
     data: DistanceData, near: Int32Array, parent: Int32Array, work: CrossWork, number: int, reach: int, needed: float
 ) -> tuple[float, int]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from gnnlib.heads.combinatorial.kernels.leaf import leaf_njit
 from gnnlib.heads.combinatorial.kernels.state import Int32Array, random_below
 
 __all__ = ["CrossWork", "find_cycles", "links_of", "make_cross_work", "write_tour"]
@@ -102,7 +102,7 @@ def make_cross_work(n: int) -> CrossWork:
     )
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def links_of(tour: Int32Array, links: Int32Array) -> None:
     """Write the two neighbours of every city of a tour into `links` [N, 2]."""
     n = len(tour)
@@ -114,7 +114,7 @@ def links_of(tour: Int32Array, links: Int32Array) -> None:
         before = city
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def write_tour(links: Int32Array, tour: Int32Array, pos: Int32Array) -> None:
     """Walk the links from city 0 and write the tour and the positions."""
     previous = np.int32(-1)
@@ -129,7 +129,7 @@ def write_tour(links: Int32Array, tour: Int32Array, pos: Int32Array) -> None:
         city = following
 
 
-@nb.njit(cache=True, inline="always")
+@leaf_njit(inline="always")
 def _use_edge(left: Int32Array, degree: Int32Array, city: int, kind: int, other: int) -> None:
     """Strike an edge off the list of one of its ends."""
     degree[city, kind] -= 1
@@ -137,7 +137,7 @@ def _use_edge(left: Int32Array, degree: Int32Array, city: int, kind: int, other:
         left[city, 2 * kind] = left[city, 2 * kind + 1]
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _list_differences(a: Int32Array, b: Int32Array, work: CrossWork) -> int:
     """List the edges that only one parent has; return how many cities have some."""
     left, degree, active = work.left, work.degree, work.active
@@ -166,7 +166,7 @@ def _list_differences(a: Int32Array, b: Int32Array, work: CrossWork) -> int:
     return count
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def find_cycles(a: Int32Array, b: Int32Array, work: CrossWork, rng: npt.NDArray[np.uint64]) -> int:
     """Split the edges that only one parent has into AB-cycles at random; return their number.
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from gnnlib.heads.combinatorial.kernels.eax_block import add_cycle, map_cycles, unmap_cycles
 from gnnlib.heads.combinatorial.kernels.eax_child import make_child, relink, undo_child
 from gnnlib.heads.combinatorial.kernels.eax_cycles import CrossWork, find_cycles, write_tour
+from gnnlib.heads.combinatorial.kernels.leaf import leaf_njit
 from gnnlib.heads.combinatorial.kernels.state import Int32Array, random_below
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def make_edge_counts(n: int, size: int) -> EdgeCounts:
     return EdgeCounts(np.zeros((n, _ROW), np.int32), np.zeros((n, _ROW), np.int32), entropy)
 
 
-@nb.njit(cache=True, inline="always")
+@leaf_njit(inline="always")
 def _count(edges: EdgeCounts, i: int, j: int) -> int:
     for slot in range(_ROW):
         if edges.cities[i, slot] == j and edges.counts[i, slot] > 0:
@@ -112,7 +113,7 @@ def _count(edges: EdgeCounts, i: int, j: int) -> int:
     return 0
 
 
-@nb.njit(cache=True, inline="always")
+@leaf_njit(inline="always")
 def _add(edges: EdgeCounts, i: int, j: int) -> None:
     free = -1
     for slot in range(_ROW):
@@ -127,7 +128,7 @@ def _add(edges: EdgeCounts, i: int, j: int) -> None:
         edges.counts[i, free] = 1
 
 
-@nb.njit(cache=True, inline="always")
+@leaf_njit(inline="always")
 def _remove(edges: EdgeCounts, i: int, j: int) -> None:
     for slot in range(_ROW):
         if edges.cities[i, slot] == j and edges.counts[i, slot] > 0:
@@ -146,7 +147,7 @@ def count_edges(links: Int32Array, edges: EdgeCounts) -> None:
                     _add(edges, v, links[t, v, side])
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _entropy_change(edges: EdgeCounts, log: Int32Array, entries: int) -> float:
     """By how much the entropy of the edges grows when the child takes its parent's place."""
     change = 0.0
@@ -162,7 +163,7 @@ def _entropy_change(edges: EdgeCounts, log: Int32Array, entries: int) -> float:
     return change
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _replace_parent(parent: Int32Array, edges: EdgeCounts, log: Int32Array, entries: int) -> None:
     for e in range(entries):
         city, lost, won = log[e, 0], log[e, 1], log[e, 2]
@@ -173,7 +174,7 @@ def _replace_parent(parent: Int32Array, edges: EdgeCounts, log: Int32Array, entr
             _remove(edges, city, lost)
 
 
-@nb.njit(cache=True, inline="always")
+@leaf_njit(inline="always")
 def _keep_log(work: CrossWork, entries: int) -> None:
     for e in range(entries):
         work.best[e, 0] = work.log[e, 0]
@@ -181,7 +182,7 @@ def _keep_log(work: CrossWork, entries: int) -> None:
         work.best[e, 2] = work.log[e, 2]
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _best_block(
     data: DistanceData,
     near: Int32Array,
@@ -189,14 +190,15 @@ def _best_block(
     edges: EdgeCounts,
     work: CrossWork,
     order: Int32Array,
+    used: int,
     how: tuple[int, int, int, float],
 ) -> tuple[float, int]:
     """Do as `_best_child`, with children of each cycle alone and of the blocks that grow from it."""
     _, reach, mode, tolerance = how
     longest = _LONGEST_CYCLE if mode == LONG_BLOCKS else _SHORT_CYCLE
     best_value, best_gain, best_entries = 0.0, 0.0, 0
-    for centre in order:
-        work.chosen[0] = centre
+    for place in range(used):
+        work.chosen[0] = order[place]
         for number in range(1, _LONGEST_BLOCK + 1):
             if number > 1 and not add_cycle(data, work, number - 1, reach, longest):
                 break
@@ -211,7 +213,7 @@ def _best_block(
     return best_gain, best_entries
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _best_child(
     data: DistanceData,
     near: Int32Array,
@@ -219,15 +221,16 @@ def _best_child(
     edges: EdgeCounts,
     work: CrossWork,
     order: Int32Array,
+    used: int,
     how: tuple[int, int, int, float],
 ) -> tuple[float, int]:
-    """Make a child of each cycle in `order`; the changes of the best stand in ``work.best``: its gain, its entries."""
+    """Make a child of each of the first `used` cycles in `order`; the changes of the best stand in ``work.best``: its gain, its entries."""
     _, reach, mode, tolerance = how
     if mode >= BLOCKS:
-        return _best_block(data, near, parent, edges, work, order, how)
+        return _best_block(data, near, parent, edges, work, order, used, how)
     best_value, best_gain, best_entries = 0.0, 0.0, 0
     good = 0
-    for place in range(len(order)):
+    for place in range(used):
         work.chosen[0] = order[place]
         needed = max(tolerance, best_gain) if mode == GREEDY else tolerance
         gain, entries = make_child(data, near, parent, work, 1, reach, needed)
@@ -243,7 +246,8 @@ def _best_child(
             best_value, best_gain, best_entries = value, gain, entries
             _keep_log(work, entries)
     if mode == UNITED and good > 1:
-        work.chosen[:good] = order[:good]
+        for place in range(good):
+            work.chosen[place] = order[place]
         gain, entries = make_child(data, near, parent, work, good, reach, max(tolerance, best_gain))
         undo_child(parent, work.log, entries)
         if gain > best_gain:
@@ -299,7 +303,7 @@ def cross_pairs(
         write_tour(parent, work.tour, work.pos)
         if how[2] >= BLOCKS:
             map_cycles(work, count)
-        gain, entries = _best_child(data, near, parent, edges, work, order[:used], how)
+        gain, entries = _best_child(data, near, parent, edges, work, order, used, how)
         if how[2] >= BLOCKS:
             unmap_cycles(work, count)
         made += used

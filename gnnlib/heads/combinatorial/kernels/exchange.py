@@ -17,6 +17,7 @@ import numba as nb
 import numpy as np
 
 from gnnlib.heads.combinatorial.kernels.distance import DistanceData, distance
+from gnnlib.heads.combinatorial.kernels.leaf import leaf_njit
 from gnnlib.heads.combinatorial.kernels.state import Int32Array, LocalSearchState, commit, log_window, pop, push
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def make_work() -> tuple[IntArray, FloatArray]:
     return ints, floats
 
 
-@nb.njit(cache=True, inline="always")
+@leaf_njit(inline="always")
 def _next_segment(ints: IntArray, k: int, segment: int, ahead: int) -> tuple[int, int]:
     """Leave a segment by its far end over an added edge; return the segment reached and the direction through it.
 
@@ -115,7 +116,7 @@ def _next_segment(ints: IntArray, k: int, segment: int, ahead: int) -> tuple[int
     return reached, later
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _is_one_cycle(ints: IntArray, k: int) -> bool:
     """Whether closing the exchange of `k` removed edges leaves a single cycle; sorts the edges by position."""
     for i in range(k):  # k is tiny: insertion sort
@@ -135,13 +136,13 @@ def _is_one_cycle(ints: IntArray, k: int) -> bool:
     return False
 
 
-@nb.njit(cache=True, inline="always")
+@leaf_njit(inline="always")
 def _segment_length(ints: IntArray, k: int, segment: int, n: int) -> int:
     length = ints[ints[segment + 1 if segment + 1 < k else 0, ORDER], CUT] - ints[ints[segment, ORDER], CUT]
     return length if length > 0 else length + n
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def apply_exchange(state: LocalSearchState, ints: IntArray, k: int) -> None:
     """Rewrite everything but the longest segment and queue the ends; `_is_one_cycle` must have sorted the edges."""
     tour, pos = state.tour, state.pos
@@ -182,7 +183,7 @@ def apply_exchange(state: LocalSearchState, ints: IntArray, k: int) -> None:
         push(state, ints[i, TO])
 
 
-@nb.njit(cache=True, inline="always")
+@leaf_njit(inline="always")
 def _is_cut(ints: IntArray, level: int, edge: int) -> bool:
     for i in range(level):
         if ints[i, CUT] == edge:
@@ -190,7 +191,7 @@ def _is_cut(ints: IntArray, level: int, edge: int) -> bool:
     return False
 
 
-@nb.njit(cache=True, inline="always")
+@leaf_njit(inline="always")
 def _keep_option(
     ints: IntArray, floats: FloatArray, level: int, keep: int, key: float, total: float, code: int
 ) -> None:
@@ -211,7 +212,7 @@ def _keep_option(
     ints[level, OPTION + slot] = code
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def list_options(
     data: DistanceData,
     cities: Int32Array,
@@ -270,7 +271,7 @@ def list_options(
     return 0.0
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _improve_city(
     data: DistanceData,
     candidates: Candidates,
@@ -323,7 +324,7 @@ def _improve_city(
     return 0.0
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def drain(
     data: DistanceData,
     candidates: Candidates,

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from gnnlib.heads.combinatorial.kernels.distance import DistanceData, distance
 from gnnlib.heads.combinatorial.kernels.exchange import Candidates, drain, make_work
+from gnnlib.heads.combinatorial.kernels.leaf import leaf_njit
 from gnnlib.heads.combinatorial.kernels.state import (
     Int32Array,
     LocalSearchState,
@@ -82,7 +83,7 @@ class KickSettings(NamedTuple):
     homes: Int32Array = ANYWHERE
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def tour_length(data: DistanceData, tour: Int32Array) -> float:
     """Length of a closed tour."""
     total = distance(data, tour[-1], tour[0])
@@ -91,7 +92,7 @@ def tour_length(data: DistanceData, tour: Int32Array) -> float:
     return total
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _double_bridge(data: DistanceData, state: LocalSearchState, p: int, lb: int, lc: int, ld: int) -> float:
     """Reconnect A B C D as A D C B, where B begins behind position `p`; return by how much the tour grew."""
     tour = state.tour
@@ -129,7 +130,7 @@ def _double_bridge(data: DistanceData, state: LocalSearchState, p: int, lb: int,
     return added - removed
 
 
-@nb.njit(cache=True, inline="always")
+@leaf_njit(inline="always")
 def _home(state: LocalSearchState, homes: Int32Array) -> int:
     """Draw the position of a kick."""
     if len(homes) > 0:
@@ -137,7 +138,7 @@ def _home(state: LocalSearchState, homes: Int32Array) -> int:
     return random_below(state.rng, len(state.tour))
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _kick(data: DistanceData, state: LocalSearchState, settings: KickSettings) -> float:
     """Double bridge with three short segments that follow each other at some place of the tour."""
     n = len(state.tour)
@@ -149,7 +150,7 @@ def _kick(data: DistanceData, state: LocalSearchState, settings: KickSettings) -
     return _double_bridge(data, state, p, lb, lc, ld)
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _find_walk_cuts(
     cities: Int32Array, state: LocalSearchState, settings: KickSettings, cuts: npt.NDArray[np.int64]
 ) -> bool:
@@ -167,7 +168,7 @@ def _find_walk_cuts(
     return False
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _find_long_cuts(data: DistanceData, state: LocalSearchState, cuts: npt.NDArray[np.int64]) -> bool:
     """Fill `cuts` with four sorted positions of edges anywhere in the tour, each the longest of a few drawn."""
     tour = state.tour
@@ -186,7 +187,7 @@ def _find_long_cuts(data: DistanceData, state: LocalSearchState, cuts: npt.NDArr
     return False
 
 
-@nb.njit(cache=True, inline="always")
+@leaf_njit(inline="always")
 def _insert_cut(cuts: npt.NDArray[np.int64], found: int, at: int) -> int:
     """Insert a position into the sorted ones unless it is there; return their number."""
     for i in range(found):
@@ -200,7 +201,7 @@ def _insert_cut(cuts: npt.NDArray[np.int64], found: int, at: int) -> int:
     return found + 1
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _kick_at(data: DistanceData, state: LocalSearchState, cuts: npt.NDArray[np.int64]) -> float:
     """Double bridge of four edges; all but the longest segment between them is rewritten."""
     n = len(state.tour)
@@ -219,7 +220,7 @@ def _kick_at(data: DistanceData, state: LocalSearchState, cuts: npt.NDArray[np.i
     return _double_bridge(data, state, cuts[first], lb, lc, ld)
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def kick(
     data: DistanceData,
     cities: Int32Array,
@@ -236,7 +237,7 @@ def kick(
     return _kick(data, state, settings)
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def settle(state: LocalSearchState, best: BestTour, grown: float, temperature: float, tolerance: float) -> float:
     """Keep the tour that a kick and its mending made, or take it back; return by how much the best tour shrank."""
     limit = 0.5 * tolerance
@@ -253,7 +254,8 @@ def settle(state: LocalSearchState, best: BestTour, grown: float, temperature: f
         return 0.0
     best.excess[0] = 0.0
     if temperature > 0.0:
-        best.tour[:] = state.tour
+        for p in range(len(state.tour)):
+            best.tour[p] = state.tour[p]
     return -above
 
 
@@ -281,7 +283,7 @@ def iterate_kicks(
     return shrunk
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def empty_queue(state: LocalSearchState) -> None:
     """Forget which cities wait."""
     n = len(state.queue)

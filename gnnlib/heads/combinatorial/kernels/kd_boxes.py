@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numba as nb
 import numpy as np
 
+from gnnlib.heads.combinatorial.kernels.leaf import leaf_njit
+
 if TYPE_CHECKING:
     from gnnlib.heads.combinatorial.kernels.distance import DistanceData
     from gnnlib.heads.combinatorial.kernels.penalised_tree import Int32Array
@@ -46,7 +48,7 @@ class Boxes(NamedTuple):
     margin: float
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _split(points: FloatArray, order: Int32Array, begin: int, middle: int, end: int) -> None:
     """Put the lower part of the widest side of a box before `middle` (C. Hoare's selection)."""
     side, widest = 0, -1.0

@@ -21,6 +21,7 @@ import numba as nb
 import numpy as np
 
 from gnnlib.heads.combinatorial.kernels.distance import DistanceData, distance
+from gnnlib.heads.combinatorial.kernels.leaf import leaf_njit
 from gnnlib.heads.combinatorial.kernels.penalised_tree import Int32Array, root_of
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def make_linkage(tails: Int32Array, heads: Int32Array, lengths: FloatArray, leas
     return Linkage(parent, lifetime)
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def precondition(linkage: Linkage, slope: Int32Array, out: FloatArray) -> float:
     """Multiply a sub-gradient by P.
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gnnlib.heads.combinatorial.kernels.distance import DistanceData, distance
+from gnnlib.heads.combinatorial.kernels.leaf import leaf_njit
 
 if TYPE_CHECKING:
     from gnnlib.typing import FloatArray, IntArray
@@ -67,7 +68,7 @@ def reverse_slots(neighbours: Int32Array) -> IntArray:
     return out
 
 
-@nb.njit(cache=True, inline="always")
+@leaf_njit(inline="always")
 def _spread(ratio: float, out: Float32Array, first: int) -> None:
     """Write ``exp(-(x - m)^2 / 2)`` for m = 0, 1, ...; x is the ratio in units of the spacing of the centres."""
     x = min(ratio, LAST_CENTRE) * ((NUM_BASIS - 1) / LAST_CENTRE)
@@ -78,7 +79,7 @@ def _spread(ratio: float, out: Float32Array, first: int) -> None:
         growth *= _SHRINKAGE
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _describe_side(
     apart: FloatArray, over: FloatArray, between: FloatArray, nearness: FloatArray, s: int, out: Float32Array
 ) -> None:

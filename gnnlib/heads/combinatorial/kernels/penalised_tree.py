@@ -13,6 +13,8 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from gnnlib.heads.combinatorial.kernels.leaf import leaf_njit
+
 if TYPE_CHECKING:
     from gnnlib.typing import FloatArray
 
@@ -85,7 +87,7 @@ def make_work(num_nodes: int, num_edges: int) -> TreeWork:
     return TreeWork(ints(n), ints(n), ints(2), ints(1), ints(m), ints(m), ints(m), np.empty(m), *nodes)
 
 
-@nb.njit(cache=True, inline="always")
+@leaf_njit(inline="always")
 def root_of(parent: Int32Array, i: int) -> int:
     """Root of node `i`, with path halving."""
     while parent[i] != i:
@@ -94,7 +96,7 @@ def root_of(parent: Int32Array, i: int) -> int:
     return i
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _weigh(graph: SparseGraph, penalties: FloatArray, work: TreeWork) -> None:
     """Penalised weights, and the two lightest edges of every node."""
     light, second, edge, other = work.light, work.second, work.edge, work.other
@@ -122,7 +124,7 @@ def _weigh(graph: SparseGraph, penalties: FloatArray, work: TreeWork) -> None:
             second[b], other[b] = w, e
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _join(graph: SparseGraph, best: Int32Array, light: FloatArray, components: int, work: TreeWork) -> float:
     """Hang every component under the one that its lightest edge leads to; return the weight added.
 
@@ -151,7 +153,7 @@ def _join(graph: SparseGraph, best: Int32Array, light: FloatArray, components: i
     return total
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _number(components: int, work: TreeWork) -> int:
     """Give the joined components numbers from 0 in ``work.label``; return how many there are."""
     parent, label = work.parent, work.label
@@ -171,7 +173,7 @@ def _number(components: int, work: TreeWork) -> int:
     return fresh
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _contract(left: int, components: int, best: Int32Array, light: FloatArray, work: TreeWork) -> int:
     """Renumber the ends of the edges, drop those inside a component, find the lightest edge of every component."""
     for c in range(components):

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from gnnlib.heads.combinatorial.kernels.distance import DistanceData, distance
+from gnnlib.heads.combinatorial.kernels.leaf import leaf_njit
 
 if TYPE_CHECKING:
     from gnnlib.typing import FloatArray, IntArray
@@ -19,7 +20,7 @@ __all__ = ["greedy_edge_tour", "hilbert_order", "pair_lengths"]
 Int32Array = npt.NDArray[np.int32]
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _hilbert_index(x: int, y: int, bits: int) -> int:
     """Position along the Hilbert curve of a point on a 2^bits grid."""
     index = 0
@@ -76,7 +77,7 @@ def hilbert_order(coords: FloatArray) -> IntArray:
     return np.argsort(_hilbert_indices(cells, bits), kind="stable").astype(np.int64)
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _find(parent: Int32Array, i: int) -> int:
     while parent[i] != i:
         parent[i] = parent[parent[i]]
@@ -84,7 +85,7 @@ def _find(parent: Int32Array, i: int) -> int:
     return i
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _add_greedily(tails: Int32Array, heads: Int32Array, ranking: IntArray, link: Int32Array, parent: Int32Array) -> int:
     """Add edges in the order of `ranking` while no city gets a third edge and no cycle closes; return their number."""
     added = 0

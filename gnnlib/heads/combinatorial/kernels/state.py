@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
+
+from gnnlib.heads.combinatorial.kernels.leaf import leaf_njit
 
 __all__ = [
     "Int32Array",
@@ -93,7 +94,7 @@ def make_state(order: npt.NDArray[np.integer], seed: int) -> LocalSearchState:
     )
 
 
-@nb.njit(cache=True, inline="always")
+@leaf_njit(inline="always")
 def random_below(rng: npt.NDArray[np.uint64], bound: int) -> int:
     """Draw from 0..bound-1 (xorshift64*, G. Marsaglia 2003 and S. Vigna 2016)."""
     x = rng[0]
@@ -105,7 +106,7 @@ def random_below(rng: npt.NDArray[np.uint64], bound: int) -> int:
     return np.int64((high * np.uint64(bound)) >> np.uint64(31))  # type: ignore[return-value]  # signed, for indexing
 
 
-@nb.njit(cache=True, inline="always")
+@leaf_njit(inline="always")
 def push(state: LocalSearchState, city: int) -> None:
     """Queue a city unless it waits already."""
     if state.queued[city] == 0:
@@ -118,7 +119,7 @@ def push(state: LocalSearchState, city: int) -> None:
         state.queue_ends[1] += 1
 
 
-@nb.njit(cache=True, inline="always")
+@leaf_njit(inline="always")
 def pop(state: LocalSearchState) -> int:
     """Take the first city out of the queue, which must hold one."""
     city = state.queue[state.queue_ends[0]]
@@ -130,28 +131,40 @@ def pop(state: LocalSearchState) -> int:
     return city
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def push_all(state: LocalSearchState) -> None:
     """Put every city into the queue, in tour order."""
     for city in state.tour:
         push(state, city)
 
 
-@nb.njit(cache=True)
+@leaf_njit
+def _copy(source: Int32Array, target: Int32Array) -> None:
+    for p in range(len(source)):
+        target[p] = source[p]
+
+
+@leaf_njit(inline="always")
+def _empty_log(state: LocalSearchState) -> None:
+    for end in range(3):
+        state.log_ends[end] = 0
+
+
+@leaf_njit
 def _reserve_log(state: LocalSearchState, length: int) -> None:
     """Make room for a window; when the log is full, keep the whole committed tour instead."""
     log_ends = state.log_ends
     if log_ends[0] < len(state.log_marks) and log_ends[1] + length <= len(state.log):
         return
     if log_ends[2] == 0:
-        state.backup[:] = state.tour
+        _copy(state.tour, state.backup)
         _unwind(state, state.backup)
         log_ends[2] = 1
     log_ends[0] = 0
     log_ends[1] = 0
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def _unwind(state: LocalSearchState, tour: Int32Array) -> None:
     """Write the logged windows back into `tour`, last first."""
     n = len(tour)
@@ -167,18 +180,18 @@ def _unwind(state: LocalSearchState, tour: Int32Array) -> None:
             tour[p] = state.log[used + i]
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def commit(state: LocalSearchState) -> None:
     """Accept the present tour: forget how to undo what led to it."""
-    state.log_ends[:] = 0
+    _empty_log(state)
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def rollback(state: LocalSearchState) -> None:
     """Return to the tour of the last commit."""
     n = len(state.tour)
     if state.log_ends[2] == 1:
-        state.tour[:] = state.backup
+        _copy(state.backup, state.tour)
         for p in range(n):
             state.pos[state.tour[p]] = p
     else:
@@ -190,10 +203,10 @@ def rollback(state: LocalSearchState) -> None:
                 if p >= n:
                     p -= n
                 state.pos[state.tour[p]] = p
-    state.log_ends[:] = 0
+    _empty_log(state)
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def log_window(state: LocalSearchState, start: int, length: int) -> int:
     """Append the current content of a window to the log; return where it begins there."""
     _reserve_log(state, length)

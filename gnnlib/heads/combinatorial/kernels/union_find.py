@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 import numba as nb
 import numpy as np
 
+from gnnlib.heads.combinatorial.kernels.leaf import leaf_njit
+
 if TYPE_CHECKING:
     from gnnlib.typing import FloatArray, IntArray
 
 __all__ = ["find_root", "forest_of_order", "forests_of_scores"]
 
 
-@nb.njit(cache=True)
+@leaf_njit
 def find_root(leader: IntArray, node: int) -> int:
     """Return the representative of the node's set; paths are halved on the way (R. E. Tarjan 1975).
 
