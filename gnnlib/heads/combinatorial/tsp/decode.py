@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from gnnlib.heads.combinatorial.kernels.one_tree import OneTreeBound
     from gnnlib.heads.combinatorial.kernels.state import Int32Array, LocalSearchState
     from gnnlib.heads.combinatorial.tsp.instance import SearchInstance
+    from gnnlib.heads.combinatorial.tsp.priors import ScoredCandidates
     from gnnlib.stop import StopClock
     from gnnlib.typing import FloatArray
 
@@ -55,6 +56,9 @@ _OTHERS_SHARE = 0.1
 
 _LEAST_CHANCE = 1e-6
 """What the tree takes the chance of a candidate edge for at least."""
+
+_BRIDGES = 2
+"""Candidates of a city at most that lie beyond its nearest neighbours, all of them in its cluster perhaps."""
 
 _KICKS_A_LOOK = 1000
 """Kicks after which, at the earliest, the places of doubt are looked for again."""
@@ -243,8 +247,8 @@ class TourSearch:
         else:
             scores = edge_scores(instance.data, instance.neighbours, instance.lengths, prior)
             found = candidate_search(instance.neighbours, instance.lengths, scores, count, self._mean_edge, prior)
-            self._candidates = _candidates(instance, found.cities, found.penalties)
-            self._chances = found.chances
+            cities, self._chances = _bridged(found, self.spread, instance.neighbours)
+            self._candidates = _candidates(instance, cities, found.penalties)
         self.prior_used = prior
         # the greedy tours of the population take the most likely edges first rather than the shortest
         self.start_lists = self._candidates.cities
@@ -377,3 +381,20 @@ def _candidates(instance: SearchInstance, cities: Int32Array, penalties: FloatAr
     if penalties is None:
         penalties = np.zeros_like(lengths)
     return Candidates(cities, lengths, np.ascontiguousarray(penalties))
+
+
+def _bridged(found: ScoredCandidates, spread: Int32Array, nearest: Int32Array) -> tuple[Int32Array, FloatArray]:
+    """Let near cities of every quadrant that the prior could not rank take the last places; return cities and chances.
+
+    Without edges from one cluster to the next a search cannot mend how they are joined.
+    """
+    cities, chances = found.cities.copy(), found.chances.copy()
+    places = min(_BRIDGES, cities.shape[1] - 1)
+    beyond = np.stack([(nearest != column[:, None]).all(axis=1) for column in spread.T], axis=1)
+    order = np.argsort(~beyond, axis=1, kind="stable")  # the near ones first
+    for place in range(1, places + 1):
+        column = order[:, place - 1 : place]
+        replaced = np.take_along_axis(beyond, column, axis=1)[:, 0]
+        cities[replaced, -place] = np.take_along_axis(spread, column, axis=1)[replaced, 0]
+        chances[replaced, -place] = _LEAST_CHANCE
+    return cities, chances
