@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import record
+from bench_automl_graph import WordsAlone
 from scipy.special import ndtr
 
 from gnnlib.heads.automl.completion import MatrixCompletion, design_probes
@@ -45,6 +46,7 @@ class Fold:
     texts: np.ndarray
     model: Recommender
     queries: dict[int, Query]
+    silent: dict[int, Query]  # without the description
     loo: np.ndarray  # weights of the training rows for each other, own family left out
 
 
@@ -54,10 +56,11 @@ def prepare(meta: Any, table: Any, texts: list[str], held: np.ndarray, seed: int
     own = dataclasses.replace(meta, texts=embedding.transform(texts), embedding=embedding)
     model = Recommender().fit(own.take(train), seed=seed)
     queries = {int(i): model.query(own.features[i], own.texts[i]) for i in test}
+    silent = {int(i): model.query(own.features[i]) for i in test}
     features = model.scale.transform(own.features)
     families = np.array(meta.families)
     loo = np.mean([_left_out(forest.leaves, families[train]) for forest in model.forests], axis=0)
-    return Fold(table.errors, meta.regret, train, test, families, features, own.texts, model, queries, loo)
+    return Fold(table.errors, meta.regret, train, test, families, features, own.texts, model, queries, silent, loo)
 
 
 def _left_out(leaves: np.ndarray, families: np.ndarray) -> np.ndarray:
@@ -158,17 +161,31 @@ def _best_improvement(prior: np.ndarray, cover: np.ndarray, chosen: list[int], s
     return int(np.argmax(improvement))
 
 
-def ours(fold: Fold, *, first: np.ndarray | None = None, blind: bool = False) -> Orders:
+def ours(
+    fold: Fold,
+    *,
+    first: np.ndarray | None = None,
+    blind: bool = False,
+    model: Recommender | None = None,
+    queries: dict[int, Query] | None = None,
+) -> Orders:
     """Follow the shipped policy; `first` [T, P] may bring other predictions of the first pipeline in."""
     orders = {}
     for place, i in enumerate(fold.test):
-        query, seen = fold.queries[int(i)], {}
+        query, seen = (queries or fold.queries)[int(i)], {}
         for step in range(max(AT)):
             more = None if first is None or step else first[place]
-            chosen = fold.model.next(query, seen, advice=more)
+            chosen = (model or fold.model).next(query, seen, advice=more)
             seen[chosen] = np.nan if blind else float(fold.errors[i, chosen])
         orders[int(i)] = list(seen)
     return orders
+
+
+def words_alone(fold: Fold) -> Orders:
+    """Follow the policy with weights that the embedded descriptions give, without meta-features."""
+    model = WordsAlone().fit(fold.model.meta)
+    unknown = np.full(fold.model.meta.features.shape[1], np.nan)
+    return ours(fold, model=model, queries={int(i): model.query(unknown, fold.texts[i]) for i in fold.test})
 
 
 def graph_table(fold: Fold, steps: int) -> np.ndarray:
@@ -235,6 +252,8 @@ def main() -> None:
         "Gaussian EI, static prior": lambda fold: gaussian_ei(fold, forest=False),
         "Gaussian EI, forest prior": lambda fold: gaussian_ei(fold, forest=True),
         "ours, zero-shot set (results not looked at)": lambda fold: ours(fold, blind=True),
+        "ours, no description": lambda fold: ours(fold, queries=fold.silent),
+        "descriptions alone, no meta-features": words_alone,
         "ours": ours,
     }
     orders: dict[str, Orders] = {}

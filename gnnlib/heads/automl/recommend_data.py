@@ -138,7 +138,7 @@ class MetaData:
     ----------
     names : tuple of D str
     families : tuple of D str
-        Data sets of one family count for less each.
+        Data sets of one family are not told from each other where residuals are learned.
     pipelines : tuple of P str
         Text forms.
     regret : array [D, P]
