@@ -15,6 +15,8 @@ _NOTES = (
     "Solomon and Li-Lim: the reference is the best that any run of this benchmark has found (`results/vrp_best.json`), "
     "for the collection's own distance values are those of old heuristics.",
     "A dash: the solver cannot express the set here, or has not been run at this stop.",
+    "Ours of the X, Belgium, Solomon and G-H sets at 1 and 10 s were taken at that commit; the others, peers and 60 s "
+    "among them, on the same kind of machine a day before.",
 )
 
 
