@@ -41,7 +41,7 @@ _CLEAR_GAP = 0.5  # difference of the two hands in kT a residue above which only
 # a prior that is nearly flat at first lets helices find their hand and their phase together, where a sharp one freezes
 # kinks; in four dimensions a stretch turns its hand without crossing itself
 _COURSE = Course(steps=600, step=0.12, memory=3.0, temperature=1.0, sharp=(0.05, 0.2), flat=(0.01, 2.0))
-_STEPS = 90_000, 600, 1200  # times residues, at least, at most: short chains have fewer distances to tell hand from hand
+_STEPS = 90_000, 600, 1200  # times residues, at least, at most: short chains have fewer distances that tell the hand
 _CLOSE_GAP = 0.25  # difference of the two annealed hands in kT a residue below which both are annealed again
 _SCARCE, _TRIES = 2.5, 2  # known distances a residue below which every start is annealed so often
 _FEW_UP_TO = 0.12, 9.0  # share of known pairs and cutoff (angstrom) up to which lists of pairs are quicker than rows
