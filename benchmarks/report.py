@@ -76,6 +76,8 @@ def tsp_by_size(rows: list[Row], set_name: str) -> list[str]:
             found = [r for r in mine if (r["solver"], r["stop"], r["n"]) == (solver, stop, n)]
             gaps = [r["gap"] for r in found if "gap" in r]
             cell = percent(gaps) if gaps else ("no tour" if found else "-")
+            if 0 < len(found) < int(cells[1]):
+                cell += f" on {len(found)}"
             if solver == "lkh" and gaps:
                 cell += f" ({statistics.mean(r['cpu_s'] for r in found):.0f} s)"
             cells.append(cell)
